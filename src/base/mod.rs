@@ -1,3 +1,8 @@
-//! Leaf types: what every other folder may use. No I/O, no clock, no environment.
+//! Leaf types: what every other folder may use. No I/O, no environment.
 
+pub mod clock;
+pub mod diag;
 pub mod digest;
+pub mod id;
+pub mod rel_path;
+pub mod suggest;

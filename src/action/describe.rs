@@ -1,0 +1,198 @@
+//! The manifest of every kind: the one place that says what enters a digest (`docs/cache-key.md`).
+
+use crate::action::manifest::{Manifest, ManifestBuilder};
+use crate::action::result::{ActionResult, Content};
+use crate::graph::node::{Kind, Node};
+
+/// What a node's digest is made of, beside its own configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs<'a> {
+    /// Files in the project that no node makes, sorted by path.
+    pub files: Vec<(&'a str, &'a Content)>,
+    /// Results of other nodes, in edge order.
+    pub deps: Vec<DepInput<'a>>,
+    /// Tools by name with their identity.
+    pub tools: Vec<(&'a str, &'a str)>,
+    /// Allow-listed variables with their values; unset is not empty.
+    pub env: Vec<(&'a str, Option<&'a str>)>,
+    /// For a `clone`: the commit, or the digest of a plain directory.
+    pub revision: Option<&'a str>,
+    /// For an `overlay`: the digest of the lock's `go.mod` and `go.sum`.
+    pub prepared: Option<&'a str>,
+    /// Arguments after `--`.
+    pub extra_args: &'a [String],
+}
+
+/// A dependency that enters the digest.
+#[derive(Clone, Copy, Debug)]
+pub struct DepInput<'a> {
+    /// The field that names it, or the input path.
+    pub field: &'a str,
+    /// Whether `field` is an input path.
+    pub is_path: bool,
+    /// Its instance name.
+    pub name: &'a str,
+    /// What it left, if it succeeded.
+    pub result: Option<&'a ActionResult>,
+    /// What stands at the input path, if `is_path`.
+    pub content: Option<&'a Content>,
+    /// Why it has no result.
+    pub failure: Option<&'a str>,
+}
+
+/// Version of the rules of each kind: raised when the same inputs come to mean another result.
+fn schema(kind: &Kind) -> u32 {
+    match kind {
+        Kind::Exec(_)
+        | Kind::Clone(_)
+        | Kind::Resolve(_)
+        | Kind::Overlay(_)
+        | Kind::Build(_)
+        | Kind::Package(_)
+        | Kind::Check(_)
+        | Kind::Publish(_)
+        | Kind::Report(_)
+        | Kind::Release(_)
+        | Kind::Group => 1,
+    }
+}
+
+/// What a kind takes from the node behind a field: output names, and fact names. `*` is all.
+fn consumed(kind: &str, field: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    const LAYER: &[&str] = &[
+        "arch",
+        "code-sha256",
+        "collector-version",
+        "commit",
+        "components",
+        "config-version",
+        "distribution",
+        "tags",
+        "zip-size",
+        "unzipped-size",
+    ];
+    match (kind, field) {
+        ("resolve", "source") => (&["tree"], &[]),
+        ("overlay", "source") => (&["tree"], &["commit"]),
+        ("overlay", "resolution") => {
+            (&[], &["collector-version", "components", "contrib-version", "distribution", "tags"])
+        }
+        ("build", "tree") => (&["tree"], &["collector-version", "commit", "components", "distribution", "tags"]),
+        ("package", "binary") => {
+            (&["binary"], &["arch", "collector-version", "commit", "components", "distribution", "tags"])
+        }
+        ("package", "config") => (&["config"], &["distribution"]),
+        ("check", "layer") => (&["layer"], LAYER),
+        ("publish", "layer") => (&["layer"], LAYER),
+        ("report" | "release", _) => (&["*"], &["*"]),
+        _ => (&[], &[]),
+    }
+}
+
+/// The manifest of a node under these inputs.
+pub fn describe(node: &Node, inputs: &Inputs<'_>) -> Manifest {
+    let kind = node.kind.name();
+    let mut m = ManifestBuilder::new(kind, schema(&node.kind));
+    configuration(&mut m, &node.kind, inputs);
+    for (name, identity) in &inputs.tools {
+        m.field(&format!("tool {name}"), identity);
+    }
+    for (name, value) in &inputs.env {
+        m.field(&format!("env {name}"), value.map_or("(unset)".to_owned(), |value| format!("={value}")).as_str());
+    }
+    m.optional("revision", inputs.revision);
+    m.optional("lock", inputs.prepared);
+    for (path, content) in &inputs.files {
+        m.field(&format!("input {path}"), &content.value());
+    }
+    m.dependencies();
+    for dep in &inputs.deps {
+        dependency(&mut m, kind, dep);
+    }
+    m.finish()
+}
+
+fn dependency(m: &mut ManifestBuilder, kind: &str, dep: &DepInput<'_>) {
+    if dep.is_path {
+        m.field(&format!("input {}", dep.field), &dep.content.map_or("(missing)".to_owned(), Content::value));
+        return;
+    }
+    let Some(result) = dep.result else {
+        m.field(&format!("{} {}", dep.field, dep.name), &format!("failed: {}", dep.failure.unwrap_or("not run")));
+        return;
+    };
+    let (outputs, facts) = consumed(kind, dep.field);
+    let label = if matches!(kind, "report" | "release") { format!("{} {}", dep.field, dep.name) } else { dep.field.to_owned() };
+    for output in &result.outputs {
+        if outputs.contains(&"*") || outputs.contains(&output.name.as_str()) {
+            m.field(&format!("{label}: {}", output.name), &output.content.value());
+        }
+    }
+    for (name, value) in &result.facts {
+        if facts.contains(&"*") || facts.contains(&name.as_str()) {
+            m.field(&format!("{label}: {name}"), value);
+        }
+    }
+}
+
+fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
+    match kind {
+        Kind::Exec(exec) => {
+            m.list("command", exec.command.iter().chain(inputs.extra_args).map(String::as_str));
+            m.list("output", exec.all_outputs());
+            m.optional("stdout", exec.stdout.as_deref());
+            for (name, value) in &exec.env {
+                m.field(&format!("env {name}"), &format!("={value}"));
+            }
+            m.list("secret-env", exec.secret_env.iter().map(String::as_str));
+            m.optional("dir", exec.dir.as_deref());
+            m.optional("depfile", exec.depfile.as_deref());
+        }
+        // The repository is not in the digest: a commit is the same wherever it was fetched from.
+        Kind::Clone(k) => m.list("path", k.paths.iter().map(String::as_str)),
+        Kind::Resolve(k) => {
+            m.field("distribution", &k.distribution);
+            m.field("description", &k.description);
+            m.list("tag", k.tags.iter().map(String::as_str));
+            m.optional("config-file", k.config_file.as_deref());
+            m.optional("output", k.output.as_deref());
+        }
+        Kind::Overlay(k) => {
+            m.optional("components", k.components.as_deref());
+            for (tag, modules) in &k.dependencies {
+                m.list(&format!("modules of {tag}"), modules.iter().map(String::as_str));
+            }
+            m.optional("output", k.output.as_deref());
+        }
+        Kind::Build(k) => {
+            m.field("target", &format!("linux/{}", k.arch));
+            m.optional("output", k.output.as_deref());
+        }
+        Kind::Package(k) => {
+            m.field("recipe", &crate::action::describe::zip_recipe().to_string());
+            m.optional("output", k.output.as_deref());
+        }
+        // `smoke` is judged on reading, and is not in the digest.
+        Kind::Check(_) | Kind::Group => {}
+        Kind::Publish(k) => {
+            m.field("region", &k.region);
+            m.field("name", &k.name);
+            m.field("group", &k.group);
+            m.field("version", &k.version);
+            m.list("runtime", k.runtimes.iter().map(String::as_str));
+            m.field("public", if k.public { "true" } else { "false" });
+            m.field("registry", &k.registry);
+            m.field("license", &k.license);
+        }
+        Kind::Report(k) => {
+            m.list("format", k.formats.iter().map(String::as_str));
+            m.field("output", &k.output);
+        }
+        Kind::Release(k) => m.field("repo", &k.repo),
+    }
+}
+
+/// The zip recipe in force; `layer::zip_write` implements it.
+pub const fn zip_recipe() -> u32 {
+    1
+}

@@ -1,0 +1,413 @@
+//! From a node and what is known now to its action digest, its record and its verdict.
+
+use std::sync::Arc;
+
+use crate::action::describe::{DepInput, Inputs, describe};
+use crate::action::manifest::{Manifest, compare, read_fields};
+use crate::action::result::{ActionResult, Content, Record};
+use crate::action::verdict::{Decision, Lookup, OutputState, Reason, ReceiptState, Situation, Volatile, decide};
+use crate::base::digest::{ActionDigest, BlobDigest};
+use crate::base::id::{NodeId, PathId};
+use crate::engine::session::{InputProblem, Known, ReceiptQuery, Session};
+use crate::exec::api::{InputFile, Prepared, Tool};
+use crate::graph::node::{Class, Kind, Node, Role, Source};
+use crate::store::path_table::FileKind;
+
+/// What was found out about a node.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// What is done, and why.
+    pub decision: Decision,
+    /// The manifest; incomplete (own part only) if a dependency is open.
+    pub manifest: Arc<Manifest>,
+    /// The result that stands, if there is a record or receipt.
+    pub result: Option<Arc<ActionResult>>,
+    /// Files read in the project.
+    pub files: Vec<InputFile>,
+    /// Programs by name.
+    pub tools: Vec<(String, Tool)>,
+    /// From the lock.
+    pub prepared: Option<Prepared>,
+    /// Rows that this rests on, beside its outputs.
+    pub rows: Vec<PathId>,
+    /// For a local `clone`: the commit.
+    pub revision: Option<String>,
+}
+
+/// The kind's part of an evaluation.
+#[derive(Default)]
+struct Gathered {
+    files: Vec<(String, Content)>,
+    rows: Vec<PathId>,
+    tools: Vec<(String, Tool)>,
+    env: Vec<(String, Option<String>)>,
+    revision: Option<String>,
+    prepared: Option<(String, Prepared)>,
+    unpinned: bool,
+}
+
+impl Session {
+    /// Evaluates a node. `open_dep` names a dependency whose results are not known; `needed` says that a dependent
+    /// will want the blobs.
+    ///
+    /// # Errors
+    /// If an input or program cannot be used.
+    pub fn evaluate(
+        &mut self,
+        id: NodeId,
+        open_dep: Option<NodeId>,
+        needed: bool,
+    ) -> Result<Evaluation, InputProblem> {
+        let graph = Arc::clone(&self.graph);
+        let node = graph.node(id);
+        let gathered = self.gather(id, node)?;
+        let manifest = Arc::new(self.manifest(id, node, &gathered));
+        let failed = self.failed_dep(id).map(|dep| graph.node(dep).name.clone());
+        let (lookup, mut result, receipt, more) = if failed.is_some() {
+            (Lookup::OwnUnknown, None, ReceiptState::Missing, Vec::new())
+        } else {
+            self.find(id, node, &manifest, open_dep.is_some(), needed)
+        };
+        let mut rows = gathered.rows;
+        rows.extend(more);
+        let forced = self.options.forced.contains(&id)
+            || (self.options.no_cache && node.class == Class::Pure && crate::graph::build::does_work(node));
+        let situation = Situation {
+            class: node.class,
+            is_exec: matches!(node.kind, Kind::Exec(_)),
+            failed_dep: failed.as_deref(),
+            forced,
+            open_dep: open_dep.map(|dep| graph.node(dep).name.as_str()),
+            lookup,
+            needed,
+            volatile: match &node.kind {
+                Kind::Exec(_) => Volatile::Command,
+                _ if gathered.unpinned => Volatile::Unpinned,
+                _ => Volatile::Known,
+            },
+            receipt,
+        };
+        let mut decision = decide(&situation);
+        self.explain(id, &manifest, &mut decision);
+        if decision.verdict.is_open() {
+            result = None;
+        }
+        let files = gathered
+            .files
+            .into_iter()
+            .map(|(path, content)| {
+                let row = self.observer.look(&path);
+                InputFile { stamp: self.observer.table.entry(row).stamp, path, content }
+            })
+            .collect();
+        Ok(Evaluation {
+            decision,
+            manifest,
+            result,
+            files,
+            tools: gathered.tools,
+            prepared: gathered.prepared.map(|(_, prepared)| prepared),
+            rows,
+            revision: gathered.revision,
+        })
+    }
+
+    fn gather(&mut self, id: NodeId, node: &Node) -> Result<Gathered, InputProblem> {
+        let mut gathered = Gathered::default();
+        if let Some(sources) = &self.sources[id.index()] {
+            gathered.files.clone_from(&sources.files);
+            gathered.rows.clone_from(&sources.rows);
+        }
+        let path = self.env.get("PATH").cloned().unwrap_or_default();
+        match &node.kind {
+            Kind::Exec(exec) => {
+                let program = &exec.command[0];
+                let mut names: Vec<&String> = exec.tools.iter().collect();
+                if !program.contains('/') || program.starts_with('/') {
+                    names.push(program);
+                }
+                for name in names {
+                    let (tool, rows) = self.tools.find(name, &path, &mut self.observer)?;
+                    gathered.rows.extend(rows);
+                    gathered.tools.push((name.clone(), tool));
+                }
+                for name in &exec.pass_env {
+                    gathered.env.push((name.clone(), self.env.get(name).cloned()));
+                }
+            }
+            Kind::Overlay(_) | Kind::Build(_) => {
+                let (mut tool, rows) = self.tools.find("go", &path, &mut self.observer)?;
+                if let Some(pinned) = &self.go_toolchain {
+                    tool.identity.clone_from(pinned);
+                }
+                gathered.rows.extend(rows);
+                gathered.tools.push(("go".to_owned(), tool));
+                if matches!(node.kind, Kind::Overlay(_)) {
+                    gathered.prepared = self.prepared_for(id);
+                }
+            }
+            Kind::Clone(k) => match &k.source {
+                Source::Remote { pin: Some(pin), .. } => gathered.revision = Some(pin.commit.clone()),
+                Source::Remote { pin: None, .. } => gathered.unpinned = true,
+                Source::Plain(_) => gathered.revision = Some(digest_of_files(&gathered.files)),
+                Source::Local(repo) => {
+                    let (commit, watch) =
+                        self.outside.local_revision(repo, &k.reference).map_err(InputProblem::Source)?;
+                    for file in watch {
+                        if let Some(file) = file.to_str() {
+                            gathered.rows.push(self.observer.look(file));
+                        }
+                    }
+                    gathered.revision = Some(commit);
+                }
+            },
+            Kind::Resolve(_) | Kind::Package(_) | Kind::Check(_) | Kind::Publish(_) => {}
+            Kind::Report(_) | Kind::Release(_) | Kind::Group => {}
+        }
+        if matches!(&node.kind, Kind::Clone(k) if matches!(k.source, Source::Plain(_))) {
+            // The revision stands for the files; their project paths are no part of what they are.
+            gathered.files.clear();
+        }
+        gathered.tools.sort_by(|a, b| a.0.cmp(&b.0));
+        gathered.tools.dedup();
+        Ok(gathered)
+    }
+
+    /// What the lock has for an overlay: by the tree it starts from and the files laid over it.
+    fn prepared_for(&self, id: NodeId) -> Option<(String, Prepared)> {
+        if self.prepared.is_empty() {
+            return None;
+        }
+        let key = self.overlay_key(id)?;
+        let prepared = self.prepared.get(&key)?.clone();
+        let digest = BlobDigest::of(format!("{}\0{}", prepared.go_mod, prepared.go_sum).as_bytes()).to_hex();
+        Some((digest, prepared))
+    }
+
+    fn manifest(&self, id: NodeId, node: &Node, gathered: &Gathered) -> Manifest {
+        let generated: Vec<Option<Content>> = node
+            .edges
+            .iter()
+            .map(|edge| match (&edge.role, self.result(edge.to)) {
+                (Role::Path(path), Some(result)) => self.generated(path, result),
+                _ => None,
+            })
+            .collect();
+        let deps = node.edges.iter().zip(&generated).filter_map(|(edge, content)| {
+            let (field, is_path) = match &edge.role {
+                Role::After => return None,
+                Role::Path(path) => (path.as_str(), true),
+                Role::Strict(field) | Role::Tolerant(field) => (field.as_str(), false),
+            };
+            let (result, failure) = match self.known[edge.to.index()].as_ref() {
+                Some(Known::Done(result)) => (Some(result.as_ref()), None),
+                Some(Known::Failed(why)) => (None, Some(why.as_str())),
+                None => (None, None),
+            };
+            let name = self.graph.node(edge.to).name.as_str();
+            Some(DepInput { field, is_path, name, result, content: content.as_ref(), failure })
+        });
+        let no_args = Vec::new();
+        let extra_args = match &self.options.extra_args {
+            Some((target, args)) if *target == id => args,
+            _ => &no_args,
+        };
+        let inputs = Inputs {
+            files: gathered.files.iter().map(|(path, content)| (path.as_str(), content)).collect(),
+            deps: deps.collect(),
+            tools: gathered.tools.iter().map(|(name, tool)| (name.as_str(), tool.identity.as_str())).collect(),
+            env: gathered.env.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect(),
+            revision: gathered.revision.as_deref(),
+            prepared: gathered.prepared.as_ref().map(|(digest, _)| digest.as_str()),
+            extra_args,
+        };
+        describe(node, &inputs)
+    }
+
+    /// Asks the action cache and the receipts, and looks at the outputs.
+    fn find(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        manifest: &Manifest,
+        is_open: bool,
+        needed: bool,
+    ) -> (Lookup, Option<Arc<ActionResult>>, ReceiptState, Vec<PathId>) {
+        let mut rows = Vec::new();
+        if !crate::graph::build::does_work(node) {
+            let found = Lookup::Found { outputs: OutputState::InPlace, blobs: true };
+            return (found, Some(Arc::default()), ReceiptState::Missing, rows);
+        }
+        if node.class == Class::Effect {
+            let action = manifest.action.to_hex();
+            let layer = node.field("layer").next().and_then(|dep| self.result(dep)).cloned();
+            let query = ReceiptQuery { pipeline: &self.graph.name, node, action: &action, layer: layer.as_deref() };
+            let answer = self.outside.receipt(&query);
+            for file in answer.watch {
+                if let Some(file) = file.to_str() {
+                    rows.push(self.observer.look(file));
+                }
+            }
+            let result = answer.result.map(Arc::new);
+            let lookup = match &result {
+                Some(result) => Lookup::Found { outputs: self.output_state(result, &mut rows), blobs: true },
+                None => Lookup::OwnUnknown,
+            };
+            return (lookup, result, answer.state, rows);
+        }
+        if is_open {
+            let known = self.own_is_known(id, manifest);
+            let lookup = if known { Lookup::CombinationUnknown } else { Lookup::OwnUnknown };
+            return (lookup, None, ReceiptState::Missing, rows);
+        }
+        let Some(result) = self.record(id, &manifest.action, &mut rows) else {
+            let known = self.own_is_known(id, manifest);
+            let lookup = if known { Lookup::CombinationUnknown } else { Lookup::OwnUnknown };
+            return (lookup, None, ReceiptState::Missing, rows);
+        };
+        let outputs = self.output_state(&result, &mut rows);
+        let blobs = (!needed && outputs == OutputState::InPlace) || self.has_blobs(&result);
+        (Lookup::Found { outputs, blobs }, Some(Arc::new(result)), ReceiptState::Missing, rows)
+    }
+
+    fn own_is_known(&self, _id: NodeId, manifest: &Manifest) -> bool {
+        self.cache.has_own(&manifest.own)
+    }
+
+    /// The stored result of an action, under the discovered inputs that the disk has now.
+    fn record(&mut self, id: NodeId, action: &ActionDigest, rows: &mut Vec<PathId>) -> Option<ActionResult> {
+        let stored = self.cache.get_record(action).and_then(|bytes| Record::decode(&bytes, action));
+        if let Some(record) = stored {
+            for alternative in record.alternatives {
+                let mut looked = Vec::new();
+                let holds = alternative.discovered.iter().all(|discovered| {
+                    let content = self.observer.content(&discovered.path, &mut looked).ok().flatten();
+                    content == discovered.content.map(Content::File)
+                });
+                if holds {
+                    rows.extend(looked);
+                    return Some(alternative.result);
+                }
+            }
+            return None;
+        }
+        // The cache may have been emptied; what this workspace remembers is as good, if it needs no discovered inputs.
+        let memory = &self.memory[id.index()];
+        let depfile = matches!(&self.graph.node(id).kind, Kind::Exec(exec) if exec.depfile.is_some());
+        (memory.action == Some(*action) && !depfile).then(|| memory.result.clone()).flatten()
+    }
+
+    /// What stands at the output paths of a result.
+    pub fn output_state(&mut self, result: &ActionResult, rows: &mut Vec<PathId>) -> OutputState {
+        let mut state = OutputState::InPlace;
+        for output in &result.outputs {
+            let Some(path) = &output.path else { continue };
+            let found = self.observer.content(path, rows).ok().flatten();
+            if found.as_ref() == Some(&output.content) {
+                continue;
+            }
+            let this = match found {
+                None => OutputState::Missing(path.clone()),
+                Some(content) if self.made_here(path, &content) => OutputState::OtherRecorded(path.clone()),
+                Some(_) => OutputState::Edited(path.clone()),
+            };
+            // An edit outranks a deletion, which outranks another result: the first is what a person must know.
+            let rank = |state: &OutputState| match state {
+                OutputState::InPlace => 0,
+                OutputState::OtherRecorded(_) => 1,
+                OutputState::Missing(_) => 2,
+                OutputState::Edited(_) => 3,
+            };
+            if rank(&this) > rank(&state) {
+                state = this;
+            }
+        }
+        state
+    }
+
+    /// Whether content at an output path was made by a node, so that replacing it loses nothing.
+    pub fn made_here(&mut self, path: &str, content: &Content) -> bool {
+        match content {
+            Content::File(file) => {
+                let id = self.observer.look(path.trim_end_matches('/'));
+                self.observer.table.entry(id).ours || self.cache.has_blob(&file.digest, file.size)
+            }
+            Content::Symlink(_) => {
+                let id = self.observer.look(path.trim_end_matches('/'));
+                self.observer.table.entry(id).ours
+            }
+            Content::Tree { listing, .. } => self.cache.read_blob(listing, u64::MAX).is_some() || {
+                let bare = path.trim_end_matches('/');
+                let Ok(listing) = self.observer.tree(bare, &mut Vec::new()) else { return false };
+                listing.0.iter().all(|(name, content)| self.made_here(&format!("{bare}/{name}"), content))
+            },
+        }
+    }
+
+    /// Whether every blob of a result can be had, by presence and size.
+    pub fn has_blobs(&self, result: &ActionResult) -> bool {
+        result.outputs.iter().all(|output| match &output.content {
+            Content::File(file) => self.cache.has_blob(&file.digest, file.size),
+            Content::Symlink(_) => true,
+            Content::Tree { listing, .. } => self.listing(listing).is_some_and(|listing| {
+                listing.0.iter().all(|(_, content)| match content {
+                    Content::File(file) => self.cache.has_blob(&file.digest, file.size),
+                    Content::Symlink(_) | Content::Tree { .. } => true,
+                })
+            }),
+        })
+    }
+
+    /// Puts the fields that differ from the last success into the reason.
+    fn explain(&self, id: NodeId, manifest: &Manifest, decision: &mut Decision) {
+        let wants_fields = match &decision.reason {
+            Reason::NeverRun => true,
+            Reason::Changed { fields } => fields.is_empty(),
+            _ => false,
+        };
+        if !wants_fields {
+            return;
+        }
+        let last = self.memory[id.index()].explained;
+        let old = last.and_then(|last| self.stored_manifest(&last));
+        let new = read_fields(&manifest.bytes);
+        decision.reason = match (old, new) {
+            (Some(old), Some(new)) => {
+                let mut fields = compare(&old, &new);
+                if decision.verdict == crate::action::verdict::Verdict::MayRun || decision.row == "3" {
+                    fields.retain(|change| !(change.new.is_none() && is_dependency(&change.field)));
+                }
+                if fields.is_empty() { Reason::StoredDamaged } else { Reason::Changed { fields } }
+            }
+            _ => Reason::NeverRun,
+        };
+    }
+
+    /// The fields of a stored manifest.
+    pub fn stored_manifest(&self, action: &ActionDigest) -> Option<Vec<(String, String)>> {
+        read_fields(&self.cache.read_blob(&BlobDigest::from_bytes(*action.as_bytes()), u64::MAX)?)
+    }
+
+    /// Whether a row is something other than absent.
+    pub fn exists(&mut self, path: &str) -> bool {
+        let id = self.observer.look(path);
+        self.observer.table.entry(id).stamp.kind != FileKind::Absent
+    }
+}
+
+/// Fields of the dependency part have a colon (`tree: commit`) or are generated inputs.
+fn is_dependency(field: &str) -> bool {
+    field.contains(": ") || field.starts_with("input ")
+}
+
+fn digest_of_files(files: &[(String, Content)]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (path, content) in files {
+        for part in [path.as_str(), &content.value()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    }
+    // 40 digits, so that it stands wherever a commit id does.
+    hasher.finalize().to_hex()[..40].to_owned()
+}

@@ -1,0 +1,11 @@
+//! The engine: verdicts of all nodes, and the one loop that acts on them. The only place that holds both the pure core
+//! and effects.
+
+pub mod evaluate;
+mod lock_key;
+pub mod observe;
+pub mod plan;
+pub mod run;
+pub mod session;
+pub mod state;
+pub mod tools;

@@ -1,0 +1,109 @@
+//! The dry run: the verdict of every wanted node, by the same function that `run` uses. Writes nothing, starts nothing.
+
+use std::sync::Arc;
+
+use crate::action::result::{ActionResult, Content};
+use crate::action::verdict::{Decision, Verdict};
+use crate::base::id::NodeId;
+use crate::engine::session::{InputProblem, Known, PrepareError, Session};
+use crate::graph::build::does_work;
+use crate::graph::node::{Class, Kind};
+
+/// The verdicts of a plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// By node; `None` for a node that is not wanted.
+    pub decisions: Vec<Option<Decision>>,
+}
+
+impl Plan {
+    /// Whether every node that does work is up to date.
+    pub fn is_fresh(&self, session: &Session) -> bool {
+        session.graph.ids().all(|id| {
+            let decided = self.decisions[id.index()].as_ref();
+            decided.is_none_or(|d| d.verdict == Verdict::Fresh || !does_work(session.graph.node(id)))
+        })
+    }
+}
+
+impl Session {
+    /// Plans the wanted nodes.
+    ///
+    /// # Errors
+    /// Nodes whose inputs cannot be established.
+    pub fn plan(&mut self, wanted: &[bool]) -> Result<Plan, Vec<PrepareError>> {
+        self.prepare(wanted)?;
+        let mut needed = vec![false; wanted.len()];
+        // Verdicts only move towards `run`, so this ends after at most one round per node.
+        loop {
+            let decisions = self.forward(wanted, &needed)?;
+            let next = self.needs(&decisions);
+            if next == needed {
+                return Ok(Plan { decisions });
+            }
+            needed = next;
+        }
+    }
+
+    fn forward(&mut self, wanted: &[bool], needed: &[bool]) -> Result<Vec<Option<Decision>>, Vec<PrepareError>> {
+        self.known.fill(None);
+        let graph = Arc::clone(&self.graph);
+        let mut decisions: Vec<Option<Decision>> = vec![None; wanted.len()];
+        let mut errors = Vec::new();
+        for id in graph.ids().filter(|id| wanted[id.index()]) {
+            let open = self.open_dep(id, &decisions);
+            match self.evaluate(id, open, needed[id.index()]) {
+                Ok(evaluation) => {
+                    let decision = evaluation.decision;
+                    if matches!(decision.verdict, Verdict::Fresh | Verdict::Restore) {
+                        self.known[id.index()] = Some(Known::Done(evaluation.result.unwrap_or_default()));
+                    }
+                    decisions[id.index()] = Some(decision);
+                }
+                Err(problem) => errors.push(self.prepare_error(id, problem)),
+            }
+        }
+        if errors.is_empty() { Ok(decisions) } else { Err(errors) }
+    }
+
+    /// Names the node of a problem.
+    pub(in crate::engine) fn prepare_error(&self, id: NodeId, problem: InputProblem) -> PrepareError {
+        PrepareError { node: self.graph.node(id).name.clone(), problem }
+    }
+
+    /// The first dependency that enters the digest and is not known yet.
+    fn open_dep(&self, id: NodeId, decisions: &[Option<Decision>]) -> Option<NodeId> {
+        let enters = self.graph.node(id).edges.iter().filter(|edge| edge.role.enters_digest());
+        enters.map(|edge| edge.to).find(|to| {
+            decisions[to.index()].as_ref().is_some_and(|d| d.verdict.is_open()) && does_work(self.graph.node(*to))
+        })
+    }
+
+    /// Which nodes' blobs will be wanted by a dependent that does something.
+    fn needs(&self, decisions: &[Option<Decision>]) -> Vec<bool> {
+        let mut needed = vec![false; decisions.len()];
+        for id in self.graph.ids().rev() {
+            let Some(decision) = &decisions[id.index()] else { continue };
+            let acts = matches!(decision.verdict, Verdict::Run | Verdict::Ask);
+            let node = self.graph.node(id);
+            if !acts || !reads_blobs(&node.kind) {
+                continue;
+            }
+            for edge in node.edges.iter().filter(|edge| edge.role.enters_digest()) {
+                let of_pure = matches!(self.graph.node(edge.to).class, Class::Pure | Class::Volatile);
+                needed[edge.to.index()] |= of_pure && self.result(edge.to).is_some_and(|r| has_intermediates(r));
+            }
+        }
+        needed
+    }
+}
+
+/// Whether a kind takes its dependencies' outputs from the store; a report only shows facts.
+fn reads_blobs(kind: &Kind) -> bool {
+    !matches!(kind, Kind::Report(_) | Kind::Group | Kind::Release(_))
+}
+
+/// Whether anything of a result is only in the store.
+fn has_intermediates(result: &ActionResult) -> bool {
+    result.outputs.iter().any(|output| output.path.is_none() && !matches!(output.content, Content::Symlink(_)))
+}

@@ -1,0 +1,549 @@
+//! The one loop of a run.
+//!
+//! Look at every node that is ready; start all that may start; if nothing moved, wait for one message. Workers own what
+//! they work on and send exactly one completion each; nothing is shared but the store. Inside the loop nothing is passed
+//! up with `?`: a failing node is data.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::action::result::{ActionResult, Content};
+use crate::action::verdict::{Decision, Reason, Verdict};
+use crate::base::id::NodeId;
+use crate::engine::evaluate::Evaluation;
+use crate::engine::session::{Known, Session};
+use crate::event::{Counts, Ended, Event, EventSink, Failure};
+use crate::exec::api::{Dep, Job, Prepared, WorkError, World};
+use crate::exec::worker::{self, Completion, Progress, Work};
+use crate::graph::build::does_work;
+use crate::graph::node::{Class, Kind, Role};
+use crate::sched::cost;
+use crate::sched::machine::{End, Machine, State};
+
+/// How a run is to go.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Slots in all.
+    pub jobs: u32,
+    /// Stop starting nodes after the first failure.
+    pub fail_fast: bool,
+}
+
+/// What a run did.
+pub struct RunOutcome {
+    /// Counters.
+    pub counts: Counts,
+    /// How each node ended; `None` for one that was not wanted.
+    pub ends: Vec<Option<End>>,
+    /// Duration of the work of each node that did some, in milliseconds.
+    pub worked_ms: BTreeMap<NodeId, u64>,
+    /// Whether the run was cut short by a signal.
+    pub interrupted: bool,
+    /// Whether some failure is the environment's rather than the node's.
+    pub environment: bool,
+    /// What the lock should say from now on, by key.
+    pub prepared: BTreeMap<String, Prepared>,
+    /// Whether every wanted node ended well and a repeat would have nothing to do.
+    pub settled: bool,
+}
+
+enum Message {
+    Line(NodeId, String),
+    Attempt(NodeId, u32),
+    Done(usize, Box<Completion>),
+}
+
+/// Messages beyond this make workers wait, so that a flood of output has bounded memory.
+const MESSAGES: usize = 1024;
+
+struct Channel(SyncSender<Message>);
+
+impl Progress for Channel {
+    fn line(&mut self, id: NodeId, line: String) {
+        // The run has ended if nobody receives; then nobody wants the line.
+        self.0.send(Message::Line(id, line)).ok();
+    }
+    fn attempt(&mut self, id: NodeId, number: u32) {
+        self.0.send(Message::Attempt(id, number)).ok();
+    }
+}
+
+/// Worker threads, each with its own inbox; threads are made when first needed.
+struct Workers {
+    world: Arc<World>,
+    inboxes: Vec<SyncSender<Work>>,
+    idle: Vec<usize>,
+    threads: Vec<JoinHandle<()>>,
+    sender: SyncSender<Message>,
+    receiver: Receiver<Message>,
+}
+
+impl Workers {
+    fn new(world: Arc<World>) -> Self {
+        let (sender, receiver) = sync_channel(MESSAGES);
+        Self { world, inboxes: Vec::new(), idle: Vec::new(), threads: Vec::new(), sender, receiver }
+    }
+
+    fn start(&mut self, work: Work) {
+        let worker = self.idle.pop().unwrap_or_else(|| self.hire());
+        // The thread lives as long as its inbox.
+        self.inboxes[worker].send(work).ok();
+    }
+
+    fn hire(&mut self) -> usize {
+        let (inbox, work) = sync_channel::<Work>(1);
+        let (world, sender, number) = (Arc::clone(&self.world), self.sender.clone(), self.inboxes.len());
+        self.threads.push(std::thread::spawn(move || {
+            while let Ok(work) = work.recv() {
+                let completion = one(&world, &work, &sender);
+                if sender.send(Message::Done(number, Box::new(completion))).is_err() {
+                    return;
+                }
+            }
+        }));
+        self.inboxes.push(inbox);
+        number
+    }
+}
+
+/// Does one node's work; a panic becomes a failure of that node.
+fn one(world: &World, work: &Work, sender: &SyncSender<Message>) -> Completion {
+    let mut progress = Channel(sender.clone());
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker::work(world, work, &mut progress)));
+    result.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_else(|| "a worker panicked".to_owned());
+        Completion {
+            id: work.job().id,
+            outcome: Err(WorkError::Internal(text)),
+            written: Vec::new(),
+            warnings: Vec::new(),
+            tail: Vec::new(),
+            log: None,
+            duration_ms: 0,
+            attempts: 1,
+        }
+    })
+}
+
+/// The state of one run.
+struct Run<'a> {
+    session: &'a mut Session,
+    sink: &'a mut dyn EventSink,
+    options: RunOptions,
+    machine: Machine,
+    world: Arc<World>,
+    works: BTreeMap<NodeId, Work>,
+    /// Nodes whose stored result was lost: they run, whatever the record says.
+    lost: Vec<bool>,
+    outcome: RunOutcome,
+    stopping: bool,
+}
+
+impl Session {
+    /// Runs the wanted nodes. `prepare` has succeeded.
+    pub fn run(&mut self, wanted: &[bool], world: Arc<World>, options: RunOptions, sink: &mut dyn EventSink) -> RunOutcome {
+        let memory = &self.memory;
+        let costs = cost::downstream(&self.graph, |id| {
+            memory[id.index()].result.as_ref().map(|result| result.duration_ms)
+        });
+        let machine = Machine::new(&self.graph, wanted, costs, options.jobs);
+        let count = self.graph.nodes.len();
+        self.known.fill(None);
+        let mut run = Run {
+            session: self,
+            sink,
+            options,
+            machine,
+            world: Arc::clone(&world),
+            works: BTreeMap::new(),
+            lost: vec![false; count],
+            outcome: RunOutcome {
+                counts: Counts::default(),
+                ends: vec![None; count],
+                worked_ms: BTreeMap::new(),
+                interrupted: false,
+                environment: false,
+                prepared: BTreeMap::new(),
+                settled: true,
+            },
+            stopping: false,
+        };
+        let mut workers = Workers::new(world);
+        run.drive(&mut workers);
+        let Workers { inboxes, threads, receiver, sender, .. } = workers;
+        drop((inboxes, sender, receiver));
+        for thread in threads {
+            thread.join().ok();
+        }
+        run.outcome
+    }
+}
+
+impl Run<'_> {
+    fn drive(&mut self, workers: &mut Workers) {
+        while self.machine.left() > 0 {
+            if self.world.cancel.is_raised() && !self.outcome.interrupted {
+                self.outcome.interrupted = true;
+                self.stopping = true;
+            }
+            while let Some(id) = self.machine.next_ready() {
+                self.check(id);
+            }
+            while let Some(id) = self.machine.start_next() {
+                if self.stopping {
+                    self.end_skipped(id, Reason::NotStarted);
+                    continue;
+                }
+                if let Some(work) = self.works.get(&id) {
+                    let (node, kind) = (self.name(id), self.session.graph.node(id).kind.name());
+                    self.sink.event(&Event::Working { node, kind, attempt: 1 });
+                    workers.start(work.clone());
+                }
+            }
+            if self.machine.running() == 0 {
+                // Skipping may have made others ready.
+                if self.machine.left() > 0 && !self.progress_possible() {
+                    break;
+                }
+                continue;
+            }
+            match workers.receiver.recv() {
+                Ok(Message::Line(id, line)) => {
+                    let node = self.name(id);
+                    self.sink.event(&Event::Output { node, line });
+                }
+                Ok(Message::Attempt(id, attempt)) => {
+                    let (node, kind) = (self.name(id), self.session.graph.node(id).kind.name());
+                    self.sink.event(&Event::Working { node, kind, attempt });
+                }
+                Ok(Message::Done(worker, completion)) => {
+                    workers.idle.push(worker);
+                    self.complete(*completion);
+                }
+                Err(_) => break,
+            }
+        }
+    }
+
+    /// Every node that is left waits for another: cannot happen in an acyclic graph, and must not hang if it does.
+    fn progress_possible(&self) -> bool {
+        let stuck = |id: NodeId| matches!(self.machine.state(id), State::Waiting | State::Unwanted | State::Ended(_));
+        !self.session.graph.ids().all(stuck)
+    }
+
+    fn name(&self, id: NodeId) -> String {
+        self.session.graph.node(id).name.clone()
+    }
+
+    /// Decides a node whose dependencies have all ended.
+    fn check(&mut self, id: NodeId) {
+        if self.stopping {
+            return self.end_skipped(id, Reason::NotStarted);
+        }
+        let mut evaluation = match self.session.evaluate(id, None, false) {
+            Ok(evaluation) => evaluation,
+            Err(problem) => {
+                let failure = Failure { message: problem.to_string(), ..Failure::default() };
+                return self.end_failed(id, failure, 0);
+            }
+        };
+        if self.lost[id.index()] && matches!(evaluation.decision.verdict, Verdict::Fresh | Verdict::Restore) {
+            evaluation.decision = Decision { verdict: Verdict::Run, row: "5", reason: Reason::StoredDamaged };
+        }
+        self.decided(id, &evaluation.decision);
+        match evaluation.decision.verdict {
+            Verdict::Fresh => {
+                let result = evaluation.result.clone().unwrap_or_default();
+                self.keep(id, &evaluation, &result);
+                self.end(id, Known::Done(result), End::Fresh, 0, true, None);
+            }
+            Verdict::Skip => {
+                let why = evaluation.decision.reason.to_string();
+                self.end(id, Known::Failed(why), End::Skipped, 0, false, None);
+            }
+            Verdict::Restore => {
+                let result = evaluation.result.clone().unwrap_or_default();
+                self.keep(id, &evaluation, &result);
+                let job = self.job(id, &evaluation);
+                self.works.insert(id, Work::Restore(job, result));
+                self.machine.queue(id);
+            }
+            Verdict::Run | Verdict::Ask | Verdict::MayRun => {
+                if !does_work(self.session.graph.node(id)) {
+                    return self.end(id, Known::Done(Arc::default()), End::Fresh, 0, true, None);
+                }
+                let job = self.job(id, &evaluation);
+                self.works.insert(id, Work::Run(job));
+                self.machine.queue(id);
+            }
+        }
+    }
+
+    fn decided(&mut self, id: NodeId, decision: &Decision) {
+        if does_work(self.session.graph.node(id)) {
+            let event = Event::Decided {
+                node: self.name(id),
+                verdict: decision.verdict,
+                row: decision.row,
+                why: decision.reason.to_string(),
+                reason: decision.reason.clone(),
+            };
+            self.sink.event(&event);
+        }
+    }
+
+    fn job(&mut self, id: NodeId, evaluation: &Evaluation) -> Job {
+        let node = Arc::clone(self.session.graph.node(id));
+        let deps = node
+            .edges
+            .iter()
+            .filter(|edge| edge.role.enters_digest())
+            .map(|edge| {
+                let other = self.session.graph.node(edge.to);
+                let (result, failure) = match &self.session.known[edge.to.index()] {
+                    Some(Known::Done(result)) => (Some(Arc::clone(result)), None),
+                    Some(Known::Failed(why)) => (None, Some(why.clone())),
+                    None => (None, Some("not run".to_owned())),
+                };
+                Dep {
+                    id: edge.to,
+                    field: match &edge.role {
+                        Role::Strict(field) | Role::Tolerant(field) => field.clone(),
+                        Role::Path(path) => path.clone(),
+                        Role::After => String::new(),
+                    },
+                    name: other.name.clone(),
+                    base: other.base.clone(),
+                    kind: other.kind.name(),
+                    axes: self.session.axes(edge.to),
+                    node: Arc::clone(other),
+                    result,
+                    failure,
+                }
+            })
+            .collect();
+        let extra_args = match &self.session.options.extra_args {
+            Some((target, args)) if *target == id => args.clone(),
+            _ => Vec::new(),
+        };
+        let sandbox = self.session.options.sandbox || matches!(&node.kind, Kind::Exec(exec) if exec.sandbox);
+        Job {
+            id,
+            pipeline: self.session.graph.name.clone(),
+            manifest: Arc::clone(&evaluation.manifest),
+            deps,
+            files: evaluation.files.clone(),
+            work: self.world.root.join(".ocelot/work").join(&self.world.run).join(file_name(&node.name)),
+            tools: evaluation.tools.iter().cloned().collect(),
+            prepared: evaluation.prepared.clone(),
+            revision: evaluation.revision.clone(),
+            set_aside: self.unknown_at_outputs(&node.outputs()),
+            extra_args,
+            sandbox,
+            node,
+        }
+    }
+
+    /// Files at these output paths that no node made.
+    fn unknown_at_outputs(&mut self, outputs: &[&str]) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for output in outputs {
+            let bare = output.trim_end_matches('/');
+            let Ok(found) = self.session.observer.content(bare, &mut Vec::new()) else { continue };
+            match found {
+                None => {}
+                Some(Content::Tree { .. }) => {
+                    let Ok(listing) = self.session.observer.tree(bare, &mut Vec::new()) else { continue };
+                    let inside = listing.0.iter().map(|(name, content)| (format!("{bare}/{name}"), content));
+                    unknown.extend(inside.filter(|(path, content)| !self.session.made_here(path, content)).map(|(path, _)| path));
+                }
+                Some(content) if !self.session.made_here(bare, &content) => unknown.push(bare.to_owned()),
+                Some(_) => {}
+            }
+        }
+        unknown
+    }
+
+    /// Remembers the result that stands.
+    fn keep(&mut self, id: NodeId, evaluation: &Evaluation, result: &Arc<ActionResult>) {
+        let memory = &mut self.session.memory[id.index()];
+        memory.action = Some(evaluation.manifest.action);
+        memory.explained = memory.action;
+        if memory.result.as_ref() != Some(result.as_ref()) {
+            memory.result = Some(result.as_ref().clone());
+        }
+        self.session.rows[id.index()].clone_from(&evaluation.rows);
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        let id = completion.id;
+        for written in &completion.written {
+            self.session.observer.note_written(&written.path, written.stamp, written.digest);
+        }
+        for message in completion.warnings {
+            let node = Some(self.name(id));
+            self.sink.event(&Event::Warning { node, message });
+        }
+        let work = self.works.remove(&id);
+        let was_restore = matches!(work, Some(Work::Restore(..)));
+        match completion.outcome {
+            Ok(success) if was_restore => {
+                self.end(id, Known::Done(success.result), End::Restored, completion.duration_ms, true, None);
+            }
+            Ok(success) => self.succeeded(id, success, completion.duration_ms),
+            Err(WorkError::NeedsProducer(producer)) => self.run_again(producer, id),
+            Err(error) => {
+                // What a failed command left is ours: replacing it later loses no edit.
+                let graph = Arc::clone(&self.session.graph);
+                for output in graph.node(id).outputs() {
+                    self.session.claim(output);
+                }
+                let environment = matches!(error, WorkError::Environment(_));
+                let command = work.as_ref().and_then(|work| command_line(work.job()));
+                let failure = Failure { message: error.to_string(), command, tail: completion.tail, environment };
+                self.end_failed(id, failure, completion.duration_ms);
+            }
+        }
+    }
+
+    fn succeeded(&mut self, id: NodeId, success: worker::Success, duration_ms: u64) {
+        let graph = Arc::clone(&self.session.graph);
+        let node = graph.node(id);
+        if let Some(undeclared) = self.session.undeclared_generated(id, &success.discovered) {
+            let message = format!(
+                "the depfile names `{undeclared}`, which another node makes, but it is no declared input; \
+                 add it to `inputs`, so that it is made first"
+            );
+            return self.end_failed(id, Failure { message, ..Failure::default() }, duration_ms);
+        }
+        for path in &success.changed_inputs {
+            let message = format!("`{path}` changed while the node ran: its result is used, but not recorded");
+            self.sink.event(&Event::Warning { node: Some(node.name.clone()), message });
+        }
+        let before = self.session.memory[id.index()].result.as_ref();
+        let unchanged = before.is_some_and(|before| before.same_for_dependents(&success.result));
+        let recorded = success.changed_inputs.is_empty();
+        let memory = &mut self.session.memory[id.index()];
+        memory.result = Some(success.result.as_ref().clone());
+        self.session.known[id.index()] = Some(Known::Done(Arc::clone(&success.result)));
+        if let Some(prepared) = success.prepared
+            && let Some(key) = self.session.overlay_key(id)
+        {
+            self.session.prepared.insert(key.clone(), prepared.clone());
+            self.outcome.prepared.insert(key, prepared);
+        }
+        // What it read or asked may be known better now (a lock entry, a commit): the record must stand under the
+        // digest that the next run will compute.
+        match self.session.evaluate(id, None, false) {
+            Ok(after) if recorded => {
+                if node.class == Class::Pure && after.decision.verdict != Verdict::Fresh {
+                    self.session.store_record(&after.manifest, &success.result, &success.discovered);
+                }
+                let memory = &mut self.session.memory[id.index()];
+                memory.action = Some(after.manifest.action);
+                memory.explained = memory.action;
+                self.session.rows[id.index()] = after.rows;
+            }
+            _ => {
+                self.session.memory[id.index()].action = None;
+                self.outcome.settled = false;
+            }
+        }
+        let asked = matches!(&node.kind, Kind::Clone(_)) && unchanged;
+        let end = if asked { End::Fresh } else { End::Ran };
+        self.end(id, Known::Done(success.result), end, duration_ms, unchanged, None);
+    }
+
+    /// A stored result is gone: its node runs again, and the one that wanted it waits for that.
+    fn run_again(&mut self, producer: NodeId, waiting: NodeId) {
+        self.lost[producer.index()] = true;
+        if producer == waiting {
+            // A restore found its own blobs gone.
+            self.machine.check_again(waiting);
+            return;
+        }
+        if let Some(end) = self.outcome.ends[producer.index()].take() {
+            self.uncount(end);
+        }
+        let evaluation = self.session.evaluate(producer, None, true);
+        match evaluation {
+            Ok(mut evaluation) => {
+                evaluation.decision = Decision { verdict: Verdict::Run, row: "5", reason: Reason::StoredDamaged };
+                self.decided(producer, &evaluation.decision);
+                let job = self.job(producer, &evaluation);
+                self.works.insert(producer, Work::Run(job));
+                self.machine.reopen(producer, waiting);
+            }
+            Err(problem) => {
+                let failure = Failure { message: problem.to_string(), ..Failure::default() };
+                self.end_failed(waiting, failure, 0);
+            }
+        }
+    }
+
+    fn uncount(&mut self, end: End) {
+        let counts = &mut self.outcome.counts;
+        let slot = match end {
+            End::Ran => &mut counts.ran,
+            End::Fresh => &mut counts.fresh,
+            End::Restored => &mut counts.restored,
+            End::Failed => &mut counts.failed,
+            End::Skipped => &mut counts.skipped,
+        };
+        *slot = slot.saturating_sub(1);
+    }
+
+    fn end_failed(&mut self, id: NodeId, failure: Failure, duration_ms: u64) {
+        self.session.memory[id.index()].action = None;
+        self.outcome.environment |= failure.environment;
+        self.stopping |= self.options.fail_fast;
+        let known = Known::Failed(failure.message.clone());
+        self.end(id, known, End::Failed, duration_ms, false, Some(failure));
+    }
+
+    fn end_skipped(&mut self, id: NodeId, reason: Reason) {
+        self.end(id, Known::Failed(reason.to_string()), End::Skipped, 0, false, None);
+    }
+
+    fn end(&mut self, id: NodeId, known: Known, end: End, duration_ms: u64, unchanged: bool, failure: Option<Failure>) {
+        self.session.known[id.index()] = Some(known);
+        self.outcome.ends[id.index()] = Some(end);
+        let node = self.session.graph.node(id);
+        self.outcome.settled &= end.is_success() && !matches!((&node.kind, node.class), (Kind::Exec(_), Class::Volatile));
+        if does_work(node) {
+            self.outcome.counts.add(end);
+            if matches!(end, End::Ran | End::Failed | End::Restored) {
+                self.outcome.worked_ms.insert(id, duration_ms);
+            }
+            let event = Event::Ended { node: node.name.clone(), end: Ended::from(end), duration_ms, unchanged, failure };
+            self.sink.event(&event);
+        }
+        self.machine.finish(id, end);
+    }
+}
+
+/// The command of an `exec`, ready to paste.
+fn command_line(job: &Job) -> Option<String> {
+    let Kind::Exec(exec) = &job.node.kind else { return None };
+    let quote = |word: &String| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    let words: Vec<String> = exec.command.iter().chain(&job.extra_args).map(quote).collect();
+    let line = words.join(" ");
+    Some(match &exec.dir {
+        Some(dir) => format!("(cd {} && {line})", quote(dir)),
+        None => line,
+    })
+}
+
+/// An instance name as the name of a folder.
+fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+}

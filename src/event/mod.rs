@@ -1,0 +1,161 @@
+//! What happened, as data. Sinks in `report` turn it into lines; `--output json` prints it as it is.
+
+use serde::Serialize;
+
+use crate::action::verdict::{Reason, Verdict};
+use crate::sched::machine::End;
+
+/// One thing that happened.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A run begins.
+    Started {
+        /// The pipeline's name.
+        pipeline: String,
+        /// This run's name.
+        run: String,
+        /// Nodes that the targets need.
+        nodes: usize,
+    },
+    /// A node was decided.
+    Decided {
+        /// Its instance name.
+        node: String,
+        /// What is done.
+        verdict: Verdict,
+        /// Row of the verdict table.
+        row: &'static str,
+        /// Why.
+        why: String,
+        /// Why, as data.
+        #[serde(flatten)]
+        reason: Reason,
+    },
+    /// A node's work begins.
+    Working {
+        /// Its instance name.
+        node: String,
+        /// What it does.
+        kind: &'static str,
+        /// 1 for the first attempt.
+        attempt: u32,
+    },
+    /// A node printed something.
+    Output {
+        /// Its instance name.
+        node: String,
+        /// One line, safe for a terminal, secrets redacted.
+        line: String,
+    },
+    /// A node ended.
+    Ended {
+        /// Its instance name.
+        node: String,
+        /// How.
+        end: Ended,
+        /// How long its work took.
+        duration_ms: u64,
+        /// Whether its outputs equal those of the last time (early cutoff).
+        unchanged: bool,
+        /// For a failure: what went wrong.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
+    },
+    /// Something a person should know.
+    Warning {
+        /// The node it is about, if any.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<String>,
+        /// In words.
+        message: String,
+    },
+    /// The run is over.
+    Finished(Counts),
+}
+
+/// How a node ended, for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// Up to date.
+    Fresh,
+    /// Laid out from the store.
+    Restored,
+    /// Work done.
+    Ran,
+    /// Without success.
+    Failed,
+    /// Never started.
+    Skipped,
+}
+
+impl From<End> for Ended {
+    fn from(end: End) -> Self {
+        match end {
+            End::Fresh => Self::Fresh,
+            End::Restored => Self::Restored,
+            End::Ran => Self::Ran,
+            End::Failed => Self::Failed,
+            End::Skipped => Self::Skipped,
+        }
+    }
+}
+
+/// What went wrong with a node.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Failure {
+    /// In one sentence.
+    pub message: String,
+    /// The command, ready to paste.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The last lines it printed.
+    pub tail: Vec<String>,
+    /// Whether the world rather than the node is to blame: a missing tool, a network.
+    pub environment: bool,
+}
+
+/// The counters of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Did their work.
+    pub ran: u64,
+    /// Were up to date.
+    pub fresh: u64,
+    /// Laid out from the store.
+    pub restored: u64,
+    /// Without success.
+    pub failed: u64,
+    /// Never started.
+    pub skipped: u64,
+}
+
+impl Counts {
+    /// Counts a node's end.
+    pub fn add(&mut self, end: End) {
+        match end {
+            End::Ran => self.ran += 1,
+            End::Fresh => self.fresh += 1,
+            End::Restored => self.restored += 1,
+            End::Failed => self.failed += 1,
+            End::Skipped => self.skipped += 1,
+        }
+    }
+}
+
+/// Receives events, in order.
+pub trait EventSink {
+    /// Takes one event.
+    fn event(&mut self, event: &Event);
+}
+
+/// Keeps every event; for tests.
+#[derive(Debug, Default)]
+pub struct Memory(pub Vec<Event>);
+
+impl EventSink for Memory {
+    fn event(&mut self, event: &Event) {
+        self.0.push(event.clone());
+    }
+}

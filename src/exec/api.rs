@@ -1,0 +1,230 @@
+//! What a worker is given, and what it gives back.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::action::manifest::Manifest;
+use crate::action::result::{ActionResult, Content, Output};
+use crate::base::clock::Clock;
+use crate::base::id::NodeId;
+use crate::graph::node::Node;
+use crate::outside::process::cancel::Cancel;
+use crate::outside::process::command::CommandRunner;
+use crate::outside::process::redact::Redactor;
+use crate::store::cache::Cache;
+use crate::store::look::Looker;
+use crate::store::path_table::Stamp;
+
+/// What all workers of a run share.
+pub struct World {
+    /// The project root, absolute.
+    pub root: PathBuf,
+    /// Folder for things shared by all workspaces of this user: git mirrors, Go caches.
+    pub user_cache: PathBuf,
+    /// The content store and action cache.
+    pub cache: Arc<Cache>,
+    /// Runs commands.
+    pub runner: Box<dyn CommandRunner + Send + Sync>,
+    /// Says when to stop.
+    pub cancel: Cancel,
+    /// The caller's environment.
+    pub env: BTreeMap<String, String>,
+    /// Whether the network is off.
+    pub offline: bool,
+    /// Whether lines are reported as they are printed.
+    pub live_output: bool,
+    /// This run's name, for example `20261123-104512-7f3a`.
+    pub run: String,
+    /// The only clock of a worker.
+    pub clock: Clock,
+    /// Looks at paths of the project.
+    pub looker: Looker,
+    /// Hides secret values wherever output goes.
+    pub redactor: Redactor,
+}
+
+/// One node to be worked on.
+#[derive(Clone)]
+pub struct Job {
+    /// The node.
+    pub id: NodeId,
+    /// What it is.
+    pub node: Arc<Node>,
+    /// The pipeline's name, for receipts.
+    pub pipeline: String,
+    /// The action's manifest and digests.
+    pub manifest: Arc<Manifest>,
+    /// Results of the nodes it refers to, in edge order.
+    pub deps: Vec<Dep>,
+    /// Files that it reads in the project, by path, with the stamps under which they were hashed.
+    pub files: Vec<InputFile>,
+    /// A folder of its own for intermediate files; it does not exist yet.
+    pub work: PathBuf,
+    /// Programs by name, resolved.
+    pub tools: BTreeMap<String, Tool>,
+    /// What the lock says of this node, if anything.
+    pub prepared: Option<Prepared>,
+    /// For a `clone`: the commit, if it is known already.
+    pub revision: Option<String>,
+    /// Files at output paths that no node made.
+    pub set_aside: Vec<String>,
+    /// Arguments after `--`.
+    pub extra_args: Vec<String>,
+    /// Run in a fresh directory with only the declared inputs.
+    pub sandbox: bool,
+}
+
+/// A program that a node uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// Absolute path.
+    pub program: PathBuf,
+    /// What the digest says of it: a content digest, or a version such as `go1.26.8`.
+    pub identity: String,
+}
+
+/// `go.mod` and `go.sum` of a prepared tree, from the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// The text of `go.mod`.
+    pub go_mod: String,
+    /// The text of `go.sum`.
+    pub go_sum: String,
+}
+
+/// A file that a node reads.
+#[derive(Clone, Debug)]
+pub struct InputFile {
+    /// Relative to the project root, or absolute.
+    pub path: String,
+    /// What it held when the action digest was made.
+    pub content: Content,
+    /// Its stamp then.
+    pub stamp: Stamp,
+}
+
+/// A dependency as a worker sees it.
+#[derive(Clone, Debug)]
+pub struct Dep {
+    /// The node.
+    pub id: NodeId,
+    /// The field that names it (`tree`, `of`, …); for an `exec` input path, `path`.
+    pub field: String,
+    /// Its instance name.
+    pub name: String,
+    /// Its key in the file.
+    pub base: String,
+    /// Its kind's key.
+    pub kind: &'static str,
+    /// Axis values by axis.
+    pub axes: BTreeMap<String, String>,
+    /// What it is.
+    pub node: Arc<Node>,
+    /// What it left, if it succeeded.
+    pub result: Option<Arc<ActionResult>>,
+    /// Why it has no result.
+    pub failure: Option<String>,
+}
+
+impl Job {
+    /// The one dependency behind a field.
+    ///
+    /// # Errors
+    /// If it is missing, which the graph's checks exclude.
+    pub fn dep(&self, field: &str) -> Result<(&Dep, &ActionResult), WorkError> {
+        self.deps
+            .iter()
+            .find(|dep| dep.field == field)
+            .and_then(|dep| Some((dep, dep.result.as_deref()?)))
+            .ok_or_else(|| WorkError::Internal(format!("`{}` has no result for `{field}`", self.node.name)))
+    }
+
+    /// A fact of the one dependency behind a field.
+    ///
+    /// # Errors
+    /// If it is missing: the record is of another version.
+    pub fn fact(&self, field: &str, name: &str) -> Result<&str, WorkError> {
+        let (dep, result) = self.dep(field)?;
+        let missing = || WorkError::Internal(format!("`{}` has no fact `{name}`", dep.name));
+        result.fact(name).ok_or_else(missing)
+    }
+}
+
+/// What the work of a node made.
+#[derive(Clone, Debug, Default)]
+pub struct Produced {
+    /// Outputs, already in the store.
+    pub outputs: Vec<Output>,
+    /// Content facts.
+    pub facts: BTreeMap<String, String>,
+    /// Measurements.
+    pub measurements: BTreeMap<String, u64>,
+    /// Discovered inputs, for an `exec` with a depfile.
+    pub discovered: Vec<InputFile>,
+    /// Things a person should know although the node succeeded.
+    pub warnings: Vec<String>,
+    /// What the lock should say from now on.
+    pub prepared: Option<Prepared>,
+}
+
+/// Why the work of a node did not succeed.
+#[derive(Debug, Error)]
+pub enum WorkError {
+    /// A command failed.
+    #[error("{program} {end}")]
+    Command {
+        /// The program, as a person would name it.
+        program: String,
+        /// How it ended, in words.
+        end: String,
+    },
+    /// What the node was given is wrong; the text says what and how to mend it.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something outside is missing or not allowed: a tool, a network, credentials.
+    #[error("{0}")]
+    Environment(String),
+    /// A stored result of a dependency is gone or damaged: that node has to run again.
+    #[error("the stored result of a dependency is gone or damaged")]
+    NeedsProducer(NodeId),
+    /// The run is ending.
+    #[error("cancelled")]
+    Cancelled,
+    /// The time limit passed.
+    #[error("timed out")]
+    TimedOut,
+    /// A file could not be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Our own mistake.
+    #[error("BUG: {0}")]
+    Internal(String),
+}
+
+impl WorkError {
+    /// An I/O error that names its path.
+    pub fn io(path: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::Io { path, error }
+    }
+}
+
+/// Receives what a node prints.
+pub trait Log {
+    /// Bytes as the command wrote them.
+    fn write(&mut self, bytes: &[u8]);
+
+    /// A line of our own.
+    fn line(&mut self, line: &str) {
+        self.write(line.as_bytes());
+        self.write(b"\n");
+    }
+}

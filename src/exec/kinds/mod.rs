@@ -1,0 +1,19 @@
+//! The work of each kind.
+
+mod depfile;
+mod exec;
+
+use crate::exec::api::{Job, Log, Produced, WorkError, World};
+use crate::graph::node::Kind;
+
+/// Does the work of one attempt.
+///
+/// # Errors
+/// What went wrong; the worker decides about further attempts.
+pub fn run(world: &World, job: &Job, log: &mut dyn Log) -> Result<Produced, WorkError> {
+    match &job.node.kind {
+        Kind::Exec(exec) => exec::run(world, job, exec, log),
+        Kind::Group => Ok(Produced::default()),
+        _ => Err(WorkError::Internal(format!("kind `{}` has no work", job.node.kind.name()))),
+    }
+}

@@ -1,0 +1,257 @@
+//! One node's work from start to completion: attempts, log, capture, record. Never returns an error: what went wrong is
+//! part of the [`Completion`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::action::result::{ActionResult, Alternative, Content, Discovered, Record};
+use crate::base::digest::BlobDigest;
+use crate::base::id::NodeId;
+use crate::exec::api::{Job, Log, Prepared, Produced, WorkError, World};
+use crate::exec::kinds;
+use crate::exec::outputs::{self, LayOutError, Written};
+use crate::graph::node::Class;
+use crate::outside::process::cancel::Level;
+use crate::outside::process::command::OutputSink;
+use crate::outside::process::output::{LogCapture, LogLimits};
+use crate::outside::process::terminal::{Colours, sanitize_for_terminal};
+
+/// What a worker is to do.
+#[derive(Clone)]
+pub enum Work {
+    /// The node's own work.
+    Run(Job),
+    /// Lay out a stored result.
+    Restore(Job, Arc<ActionResult>),
+}
+
+impl Work {
+    /// The node it is about.
+    pub fn job(&self) -> &Job {
+        match self {
+            Self::Run(job) | Self::Restore(job, _) => job,
+        }
+    }
+}
+
+/// What became of a node's work.
+pub struct Completion {
+    /// The node.
+    pub id: NodeId,
+    /// The result, or what went wrong.
+    pub outcome: Result<Success, WorkError>,
+    /// Files written into the project.
+    pub written: Vec<Written>,
+    /// Things a person should know.
+    pub warnings: Vec<String>,
+    /// The last lines printed.
+    pub tail: Vec<String>,
+    /// The whole log, if anything was printed.
+    pub log: Option<BlobDigest>,
+    /// How long all attempts took, in milliseconds.
+    pub duration_ms: u64,
+    /// How many attempts there were.
+    pub attempts: u32,
+}
+
+/// A node's work that succeeded.
+pub struct Success {
+    /// What it left.
+    pub result: Arc<ActionResult>,
+    /// Inputs that changed while it worked: the result is not recorded.
+    pub changed_inputs: Vec<String>,
+    /// Discovered inputs.
+    pub discovered: Vec<Discovered>,
+    /// For the lock.
+    pub prepared: Option<Prepared>,
+}
+
+/// Tells the run what a node prints.
+pub trait Progress {
+    /// One line, safe for a terminal.
+    fn line(&mut self, id: NodeId, line: String);
+    /// A further attempt begins.
+    fn attempt(&mut self, id: NodeId, number: u32);
+}
+
+/// How many lines a failure shows.
+const TAIL_LINES: usize = 40;
+
+/// Splits a log into the lines a failure shows and its bytes, redacted as a whole.
+fn close_log(world: &World, capture: LogCapture<'_>) -> (Vec<String>, Vec<u8>) {
+    let bytes = world.redactor.redact(&capture.finish());
+    let text = sanitize_for_terminal(&bytes, Colours::Drop);
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect();
+    (tail, bytes)
+}
+
+struct NodeLog<'a, 'b>(&'a mut LogCapture<'b>);
+
+impl Log for NodeLog<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+}
+
+/// Does the work.
+pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completion {
+    let started = world.clock.elapsed_ms();
+    let job = work.job();
+    let mut worker = Worker { world, job, written: Vec::new(), warnings: Vec::new(), attempts: 0 };
+    let mut finished = None;
+    let outcome = match work {
+        Work::Restore(_, result) => worker.restore(result),
+        Work::Run(_) => worker.attempts(progress, &mut finished).and_then(|produced| {
+            let log = finished.as_ref().map(|(_, bytes): &(Vec<String>, Vec<u8>)| bytes.as_slice());
+            worker.finish(produced, log.unwrap_or_default(), started)
+        }),
+    };
+    let Worker { written, warnings, attempts, .. } = worker;
+    let (tail, bytes) = finished.unwrap_or_default();
+    let log = (!bytes.is_empty()).then(|| world.cache.put_bytes(&bytes).digest);
+    let duration_ms = world.clock.elapsed_ms().saturating_sub(started);
+    Completion { id: job.id, outcome, written, warnings, tail, log, duration_ms, attempts }
+}
+
+struct Worker<'a> {
+    world: &'a World,
+    job: &'a Job,
+    written: Vec<Written>,
+    warnings: Vec<String>,
+    attempts: u32,
+}
+
+impl Worker<'_> {
+    fn restore(&mut self, result: &Arc<ActionResult>) -> Result<Success, WorkError> {
+        self.warnings.extend(outputs::set_aside(self.world, &self.job.set_aside)?);
+        match outputs::lay_out(self.world, result) {
+            Ok(written) => {
+                self.written = written;
+                Ok(success(Arc::clone(result)))
+            }
+            Err(LayOutError::Lost) => Err(WorkError::NeedsProducer(self.job.id)),
+            Err(LayOutError::Work(error)) => Err(error),
+        }
+    }
+
+    /// Works until an attempt succeeds or there is no further one; `finished` receives the log of all of them.
+    fn attempts(
+        &mut self,
+        progress: &mut dyn Progress,
+        finished: &mut Option<(Vec<String>, Vec<u8>)>,
+    ) -> Result<Produced, WorkError> {
+        let (world, job) = (self.world, self.job);
+        self.warnings.extend(outputs::set_aside(world, &job.set_aside)?);
+        let lines = std::cell::RefCell::new(progress);
+        let mut capture = if world.live_output {
+            LogCapture::with_lines(LogLimits::default(), |line| {
+                let line = sanitize_for_terminal(&world.redactor.redact(line), Colours::Drop);
+                lines.borrow_mut().line(job.id, line);
+            })
+        } else {
+            LogCapture::new(LogLimits::default())
+        };
+        let outcome = loop {
+            self.attempts += 1;
+            if self.attempts > 1 {
+                lines.borrow_mut().attempt(job.id, self.attempts);
+            }
+            match kinds::run(world, job, &mut NodeLog(&mut capture)) {
+                Err(error) if self.attempts <= job.node.retries && may_pass_later(&error) => {
+                    NodeLog(&mut capture).line(&format!("attempt {} failed: {error}", self.attempts));
+                    // 1 s, 2 s, 4 s, … at most a minute; an interrupt ends the pause.
+                    let pause = Duration::from_secs(1 << (self.attempts - 1).min(6)).min(Duration::from_secs(60));
+                    if world.cancel.pause(pause) > Level::None {
+                        break Err(WorkError::Cancelled);
+                    }
+                }
+                outcome => break outcome,
+            }
+        };
+        *finished = Some(close_log(world, capture));
+        outcome
+    }
+
+    /// Turns what was made into a result, and records it.
+    fn finish(&mut self, produced: Produced, log: &[u8], started: u64) -> Result<Success, WorkError> {
+        let node = &self.job.node;
+        let changed_inputs = self.changed_inputs();
+        let Produced { outputs, facts, measurements, discovered, warnings, prepared } = produced;
+        self.warnings.extend(warnings);
+        for output in &outputs {
+            if let Some(path) = &output.path {
+                outputs::note_written(self.world, path, &output.content, &mut self.written).map_err(|_| {
+                    WorkError::Environment("the cache lost a blob that was just stored".to_owned())
+                })?;
+            }
+        }
+        let log = (!log.is_empty()).then(|| self.world.cache.put_bytes(log).digest);
+        let result = ActionResult {
+            outputs,
+            facts,
+            measurements,
+            log,
+            duration_ms: self.world.clock.elapsed_ms().saturating_sub(started),
+            ended_at: self.world.clock.unix_seconds(),
+            run: self.world.run.clone(),
+        };
+        let mut discovered: Vec<Discovered> = discovered
+            .into_iter()
+            .map(|file| Discovered {
+                content: match file.content {
+                    Content::File(content) => Some(content),
+                    Content::Symlink(_) | Content::Tree { .. } => None,
+                },
+                path: file.path,
+            })
+            .collect();
+        discovered.sort_by(|a, b| a.path.cmp(&b.path));
+        let result = Arc::new(result);
+        if changed_inputs.is_empty() && node.class != Class::Effect {
+            self.record(&result, &discovered);
+        }
+        Ok(Success { result, changed_inputs, discovered, prepared })
+    }
+
+    /// Input paths whose content is no longer what the digest was made from.
+    fn changed_inputs(&self) -> Vec<String> {
+        let changed = self.job.files.iter().filter(|file| {
+            let stamp = self.world.looker.stat(&file.path);
+            stamp != file.stamp && {
+                let found = self.world.looker.hash(&file.path, stamp);
+                match &file.content {
+                    Content::File(content) => {
+                        found.digest != content.digest || found.stamp.executable != content.executable
+                    }
+                    Content::Symlink(target) => found.digest != BlobDigest::of(target.as_bytes()),
+                    Content::Tree { .. } => false,
+                }
+            }
+        });
+        changed.map(|file| file.path.clone()).collect()
+    }
+
+    /// Stores the result under its action. A store that refuses costs a later run, not this one.
+    fn record(&self, result: &ActionResult, discovered: &[Discovered]) {
+        let manifest = &self.job.manifest;
+        let known = self.world.cache.get_record(&manifest.action);
+        let mut record = known
+            .filter(|_| !discovered.is_empty())
+            .and_then(|bytes| Record::decode(&bytes, &manifest.action))
+            .unwrap_or(Record { action: manifest.action, own: manifest.own, alternatives: Vec::new() });
+        record.push(Alternative { discovered: discovered.to_vec(), result: result.clone() });
+        // What the store could not keep it says by its own warnings.
+        self.world.cache.put_bytes(&manifest.bytes);
+        self.world.cache.put_record(&manifest.action, &manifest.own, &record.encode());
+    }
+}
+
+fn success(result: Arc<ActionResult>) -> Success {
+    Success { result, changed_inputs: Vec::new(), discovered: Vec::new(), prepared: None }
+}
+
+/// A wrong input stays wrong; a command or a network may do better next time.
+fn may_pass_later(error: &WorkError) -> bool {
+    matches!(error, WorkError::Command { .. } | WorkError::TimedOut | WorkError::Environment(_) | WorkError::Io { .. })
+}

@@ -1,0 +1,193 @@
+//! From the nodes of a file to instances: axes, `when:`, and the names of instances.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use crate::base::diag::Diagnostic;
+use crate::base::suggest;
+use crate::graph::scope::{ParamValue, Params, Scope};
+use crate::spec::pipeline::NodeFile;
+use crate::spec::value::Reference;
+
+/// The instances of one node of the file.
+pub struct Instances<'a> {
+    /// The node as written.
+    pub file: &'a NodeFile,
+    /// Its axes in `for` order.
+    pub axes: Vec<String>,
+    /// The values of each instance, in `for` order.
+    pub values: Vec<Vec<String>>,
+    /// The number of the first instance; the others follow.
+    pub first: usize,
+}
+
+impl Instances<'_> {
+    /// What `${}` may read in the `i`-th instance.
+    pub fn scope<'b>(&'b self, params: &'b Params, i: usize) -> Scope<'b> {
+        let axes = self.axes.iter().map(String::as_str).zip(self.values[i].iter().map(String::as_str)).collect();
+        Scope { params, axes }
+    }
+}
+
+/// `collector[minimal,arm64]`.
+pub fn instance_name(base: &str, values: &[String]) -> String {
+    if values.is_empty() { base.to_owned() } else { format!("{base}[{}]", values.join(",")) }
+}
+
+/// Which nodes of the file exist in this run, and their instances, in file order; the rest with the parameter that
+/// switched them off.
+pub type Expanded<'a> = (IndexMap<&'a str, Instances<'a>>, BTreeMap<String, String>);
+
+/// Expands every node. `strict_refs` lists the strict references of a node.
+///
+/// # Errors
+/// Every problem found with axes and `when:`.
+pub fn expand<'a>(
+    nodes: &'a IndexMap<String, NodeFile>,
+    params: &Params,
+    strict_refs: impl Fn(&'a NodeFile) -> Vec<&'a Reference>,
+) -> Result<Expanded<'a>, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let absent = find_absent(nodes, params, strict_refs, &mut errors);
+    let mut expanded = IndexMap::new();
+    let mut first = 0;
+    for (name, file) in nodes.iter().filter(|(name, _)| !absent.contains_key(*name)) {
+        match axes_of(file, params) {
+            Ok((axes, lists)) => {
+                let values = product(&lists);
+                let count = values.len();
+                expanded.insert(name.as_str(), Instances { file, axes, values, first });
+                first += count;
+            }
+            Err(error) => errors.extend(error),
+        }
+    }
+    if errors.is_empty() { Ok((expanded, absent)) } else { Err(errors) }
+}
+
+/// Nodes whose own `when:` is false, or that strictly need one that is absent.
+fn find_absent<'a>(
+    nodes: &'a IndexMap<String, NodeFile>,
+    params: &Params,
+    strict_refs: impl Fn(&'a NodeFile) -> Vec<&'a Reference>,
+    errors: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, String> {
+    let mut absent = BTreeMap::new();
+    let mut referrers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, file) in nodes {
+        for reference in strict_refs(file) {
+            referrers.entry(&reference.node.value).or_default().push(name);
+        }
+        let Some(when) = &file.when else { continue };
+        match params.get(&when.value) {
+            Some(ParamValue::Text(text)) if text == "true" => {}
+            Some(ParamValue::Text(text)) if text == "false" => {
+                absent.insert(name.clone(), when.value.clone());
+            }
+            Some(_) => errors.push(
+                Diagnostic::error(format!("`when: {}` needs a parameter that is `true` or `false`", when.value))
+                    .label(when.span, "not a boolean parameter"),
+            ),
+            None => {
+                let error = Diagnostic::error(format!("unknown parameter `{}`", when.value))
+                    .label(when.span, "`when:` names a boolean parameter");
+                errors.push(match suggest::closest(&when.value, params.keys().map(String::as_str)) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help(format!("declare it: `params: {{{}: {{default: true}}}}`", when.value)),
+                });
+            }
+        }
+    }
+    let mut queue: Vec<String> = absent.keys().cloned().collect();
+    while let Some(gone) = queue.pop() {
+        let why = absent[&gone].clone();
+        for &referrer in referrers.get(gone.as_str()).into_iter().flatten() {
+            if !absent.contains_key(referrer) {
+                absent.insert(referrer.to_owned(), why.clone());
+                queue.push(referrer.to_owned());
+            }
+        }
+    }
+    absent
+}
+
+type Axes = (Vec<String>, Vec<Vec<String>>);
+
+/// The axes of a node and the values of each.
+fn axes_of(file: &NodeFile, params: &Params) -> Result<Axes, Vec<Diagnostic>> {
+    let mut errors = Vec::new();
+    let (mut axes, mut lists) = (Vec::new(), Vec::new());
+    for axis in &file.axes.items {
+        let name = &axis.value;
+        if axes.contains(name) {
+            errors.push(Diagnostic::error(format!("axis `{name}` stands twice in `for:`")).label(axis.span, "again here"));
+            continue;
+        }
+        match params.get(name) {
+            Some(ParamValue::List(values)) if values.is_empty() => errors.push(
+                Diagnostic::error(format!("axis `{name}` has no values"))
+                    .label(axis.span, "one instance per value would be no instance")
+                    .help(format!("set it: `--set {name}=VALUE`")),
+            ),
+            Some(ParamValue::List(values)) => {
+                let mut unique: Vec<String> = Vec::with_capacity(values.len());
+                for value in values {
+                    if !unique.contains(value) {
+                        unique.push(value.clone());
+                    }
+                }
+                axes.push(name.clone());
+                lists.push(unique);
+            }
+            Some(ParamValue::Text(_)) => errors.push(
+                Diagnostic::error(format!("parameter `{name}` is not a list, so it cannot be an axis"))
+                    .label(axis.span, "an axis needs a list parameter")
+                    .help(format!("write its default as a list: `{name}: {{default: [VALUE]}}`")),
+            ),
+            Some(ParamValue::Unknown { message, help }) => {
+                errors.push(Diagnostic::error(message).label(axis.span, "needed for this axis").help(help));
+            }
+            None => {
+                let error = Diagnostic::error(format!("unknown axis `{name}`"))
+                    .label(axis.span, "an axis is a list parameter");
+                errors.push(match suggest::closest(name, params.keys().map(String::as_str)) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error.help(format!("declare it: `params: {{{name}: {{default: [VALUE]}}}}`")),
+                });
+            }
+        }
+    }
+    if errors.is_empty() { Ok((axes, lists)) } else { Err(errors) }
+}
+
+/// Every combination, the last axis varying fastest; one empty combination for no axes.
+fn product(lists: &[Vec<String>]) -> Vec<Vec<String>> {
+    let mut out = vec![Vec::new()];
+    for list in lists {
+        out = out
+            .iter()
+            .flat_map(|head: &Vec<String>| {
+                list.iter().map(move |value| {
+                    let mut combination = head.clone();
+                    combination.push(value.clone());
+                    combination
+                })
+            })
+            .collect();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn combinations_vary_the_last_axis_fastest() {
+        let lists = [vec!["a".to_owned(), "b".to_owned()], vec!["1".to_owned(), "2".to_owned()]];
+        let names: Vec<String> = product(&lists).iter().map(|values| instance_name("n", values)).collect();
+        assert_eq!(names, ["n[a,1]", "n[a,2]", "n[b,1]", "n[b,2]"]);
+        assert_eq!(product(&[]), [Vec::<String>::new()]);
+    }
+}

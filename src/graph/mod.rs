@@ -1,0 +1,10 @@
+//! The DAG of node instances: immutable once built, and a pure function of the pipeline and its parameters.
+
+pub mod build;
+mod expand;
+pub mod kinds;
+pub mod node;
+mod order;
+pub mod paths;
+pub mod scope;
+pub mod select;

@@ -1,0 +1,4 @@
+//! The world beyond the project: processes, signals, repositories, registries. Narrow traits, real clients.
+
+pub mod process;
+pub mod signals;

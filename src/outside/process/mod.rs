@@ -1,0 +1,12 @@
+//! Running commands: start, supervise, capture, end. The only place that uses `std::process::Command`.
+
+pub mod cancel;
+pub mod command;
+pub mod describe;
+mod group;
+pub mod output;
+pub mod redact;
+pub mod runner;
+pub mod start_error;
+pub mod terminal;
+pub mod watcher;

@@ -1,0 +1,68 @@
+//! Turns the signals that ask a program to end into a [`Cancel`]: the first asks for a graceful end, the second for
+//! an immediate one. SIGPIPE is left as Rust sets it: ignored, so that a closed pipe is an error of the write.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use signal_hook::consts::SIGHUP;
+use signal_hook::consts::SIGINT;
+use signal_hook::consts::SIGTERM;
+use signal_hook::iterator::Handle;
+use signal_hook::iterator::Signals;
+
+use crate::outside::process::cancel::Cancel;
+use crate::outside::process::cancel::Level;
+
+/// The installed handling. When dropped, its thread ends, and from then on the signals have no effect.
+#[derive(Debug)]
+pub struct StopSignals {
+    first: Arc<AtomicI32>,
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl StopSignals {
+    /// Installs the handling of SIGINT, SIGTERM and SIGHUP for the whole process.
+    ///
+    /// # Errors
+    /// When no descriptor or thread is left.
+    pub fn install(cancel: Cancel) -> io::Result<Self> {
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let handle = signals.handle();
+        let first = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&first);
+        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                let is_first = seen.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+                cancel.raise(if is_first { Level::Graceful } else { Level::Now });
+            }
+        })?;
+        Ok(Self { first, handle, thread: Some(thread) })
+    }
+
+    /// The first signal that came, if any did.
+    pub fn first(&self) -> Option<i32> {
+        match self.first.load(Ordering::SeqCst) {
+            0 => None,
+            signal => Some(signal),
+        }
+    }
+
+    /// The exit status of a run that a signal ended, as shells have it: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP.
+    pub fn exit_status(&self) -> Option<u8> {
+        self.first().and_then(|signal| u8::try_from(128 + signal).ok())
+    }
+}
+
+impl Drop for StopSignals {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            // It cannot panic, and if it did there would be nothing to do here.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The state machine of a run.
+//!
+//! A wanted node waits until all its dependencies have ended, is then *ready to be checked* (a function of the graph
+//! alone, never of the disk), and either ends at once or is queued for work. Every transition goes through
+//! [`Machine::set`], which keeps the counters and queues consistent.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::base::id::{NodeId, PoolId};
+use crate::graph::node::Graph;
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not needed by any target.
+    Unwanted,
+    /// Some dependency has not ended.
+    Waiting,
+    /// All dependencies have ended; nobody has looked at it yet.
+    Ready,
+    /// Looked at, and being decided.
+    Checking,
+    /// Needs work and waits for a slot.
+    Queued,
+    /// At work.
+    Running,
+    /// Ended.
+    Ended(End),
+}
+
+/// How a node ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum End {
+    /// Up to date.
+    Fresh,
+    /// Outputs laid out from the store.
+    Restored,
+    /// Work done.
+    Ran,
+    /// Work done without success.
+    Failed,
+    /// Never started.
+    Skipped,
+}
+
+impl End {
+    /// Whether dependents can build on it.
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Fresh | Self::Restored | Self::Ran)
+    }
+}
+
+/// The scheduler of one run.
+pub struct Machine {
+    states: Vec<State>,
+    /// Dependencies that have not ended, per node.
+    open: Vec<u32>,
+    dependents: Vec<Vec<NodeId>>,
+    pool_of: Vec<Option<PoolId>>,
+    cost: Vec<u64>,
+    ready: BinaryHeap<(u64, Reverse<NodeId>)>,
+    /// Waiting for any slot, costliest first.
+    queued: BinaryHeap<(u64, Reverse<NodeId>)>,
+    /// Waiting for a slot of their pool; indexed by pool.
+    held: Vec<BinaryHeap<(u64, Reverse<NodeId>)>>,
+    pools: Vec<Slots>,
+    jobs: Slots,
+    left: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    used: u32,
+    depth: u32,
+}
+
+impl Machine {
+    /// A machine over the wanted nodes; `jobs` slots in all, at least 1. `cost` orders what could go next.
+    pub fn new(graph: &Graph, wanted: &[bool], cost: Vec<u64>, jobs: u32) -> Self {
+        let count = graph.nodes.len();
+        let mut machine = Self {
+            states: vec![State::Unwanted; count],
+            open: vec![0; count],
+            dependents: vec![Vec::new(); count],
+            pool_of: graph.nodes.iter().map(|node| node.pool).collect(),
+            cost,
+            ready: BinaryHeap::new(),
+            queued: BinaryHeap::new(),
+            held: graph.pools.iter().map(|_| BinaryHeap::new()).collect(),
+            pools: graph.pools.iter().map(|pool| Slots { used: 0, depth: pool.depth.max(1) }).collect(),
+            jobs: Slots { used: 0, depth: jobs.max(1) },
+            left: 0,
+        };
+        for id in graph.ids().filter(|id| wanted[id.index()]) {
+            let mut deps: Vec<NodeId> = graph.node(id).deps().collect();
+            deps.sort_unstable();
+            deps.dedup();
+            for dep in &deps {
+                machine.dependents[dep.index()].push(id);
+            }
+            machine.open[id.index()] = u32::try_from(deps.len()).unwrap_or(u32::MAX);
+            machine.left += 1;
+            machine.set(id, if deps.is_empty() { State::Ready } else { State::Waiting });
+        }
+        machine
+    }
+
+    /// Where a node stands.
+    pub fn state(&self, id: NodeId) -> State {
+        self.states[id.index()]
+    }
+
+    /// How a node ended, if it has.
+    pub fn end(&self, id: NodeId) -> Option<End> {
+        match self.state(id) {
+            State::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Wanted nodes that have not ended.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Nodes at work.
+    pub fn running(&self) -> u32 {
+        self.jobs.used
+    }
+
+    /// The next node to look at.
+    pub fn next_ready(&mut self) -> Option<NodeId> {
+        let (_, Reverse(id)) = self.ready.pop()?;
+        self.set(id, State::Checking);
+        Some(id)
+    }
+
+    /// A node that was looked at needs work.
+    pub fn queue(&mut self, id: NodeId) {
+        self.set(id, State::Queued);
+    }
+
+    /// The next node that may start now; its slots are taken.
+    pub fn start_next(&mut self) -> Option<NodeId> {
+        if self.jobs.used >= self.jobs.depth {
+            return None;
+        }
+        while let Some((cost, Reverse(id))) = self.queued.pop() {
+            if let Some(pool) = self.pool_of[id.index()]
+                && self.pools[pool.index()].used >= self.pools[pool.index()].depth
+            {
+                self.held[pool.index()].push((cost, Reverse(id)));
+                continue;
+            }
+            self.set(id, State::Running);
+            return Some(id);
+        }
+        None
+    }
+
+    /// A node that was looked at or at work has ended.
+    pub fn finish(&mut self, id: NodeId, end: End) {
+        self.set(id, State::Ended(end));
+    }
+
+    /// An ended node must be done again before `waiting`, which goes back to waiting for it.
+    ///
+    /// Used when a stored result turns out to be gone at the moment it is needed. Other dependents that have ended
+    /// stay ended: they were decided on the same result.
+    pub fn reopen(&mut self, id: NodeId, waiting: NodeId) {
+        if let State::Ended(_) = self.state(id) {
+            self.left += 1;
+            self.states[id.index()] = State::Checking;
+            self.set(id, State::Queued);
+            for dependent in self.dependents[id.index()].clone() {
+                if dependent != waiting && matches!(self.state(dependent), State::Waiting) {
+                    self.open[dependent.index()] += 1;
+                }
+            }
+        }
+        if self.state(waiting) == State::Running {
+            self.release(waiting);
+        }
+        self.open[waiting.index()] += 1;
+        self.states[waiting.index()] = State::Waiting;
+    }
+
+    /// A node at work could not use what it was decided on: it is looked at again.
+    pub fn check_again(&mut self, id: NodeId) {
+        self.set(id, State::Ready);
+    }
+
+    /// The one place where states change.
+    fn set(&mut self, id: NodeId, to: State) {
+        let from = self.state(id);
+        let legal = matches!(
+            (from, to),
+            (State::Unwanted, State::Waiting | State::Ready)
+                | (State::Waiting, State::Ready)
+                | (State::Ready, State::Checking)
+                | (State::Checking, State::Queued | State::Ended(_))
+                | (State::Queued, State::Running | State::Ended(End::Skipped))
+                | (State::Running, State::Ended(_) | State::Ready)
+        );
+        assert!(legal, "BUG: node {id:?} cannot go from {from:?} to {to:?}");
+        if from == State::Running {
+            self.release(id);
+        }
+        self.states[id.index()] = to;
+        let entry = (self.cost[id.index()], Reverse(id));
+        match to {
+            State::Ready => self.ready.push(entry),
+            State::Queued => self.queued.push(entry),
+            State::Running => {
+                self.jobs.used += 1;
+                if let Some(pool) = self.pool_of[id.index()] {
+                    self.pools[pool.index()].used += 1;
+                }
+            }
+            State::Ended(_) => {
+                self.left -= 1;
+                for dependent in self.dependents[id.index()].clone() {
+                    if self.state(dependent) != State::Waiting {
+                        continue;
+                    }
+                    self.open[dependent.index()] -= 1;
+                    if self.open[dependent.index()] == 0 {
+                        self.set(dependent, State::Ready);
+                    }
+                }
+            }
+            State::Unwanted | State::Waiting | State::Checking => {}
+        }
+    }
+
+    fn release(&mut self, id: NodeId) {
+        self.jobs.used -= 1;
+        if let Some(pool) = self.pool_of[id.index()] {
+            self.pools[pool.index()].used -= 1;
+            if let Some(next) = self.held[pool.index()].pop() {
+                self.queued.push(next);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::node::{Class, Edge, Kind, Node, Pool, Role};
+
+    fn graph(edges: &[&[u32]], pool: &[u32]) -> Graph {
+        let nodes = edges.iter().enumerate().map(|(i, deps)| std::sync::Arc::new(Node {
+            name: i.to_string(),
+            base: i.to_string(),
+            values: vec![],
+            kind: Kind::Group,
+            class: Class::Pure,
+            edges: deps.iter().map(|to| Edge { to: NodeId(*to), role: Role::After }).collect(),
+            pool: pool.contains(&u32::try_from(i).unwrap()).then_some(PoolId(0)),
+            timeout_ms: None,
+            retries: 0,
+            description: None,
+        }));
+        Graph { nodes: nodes.collect(), pools: vec![Pool { name: "p".into(), depth: 1 }], ..Graph::default() }
+    }
+
+    /// Runs everything one by one, and notes the order of starts.
+    fn order(graph: &Graph, cost: Vec<u64>) -> Vec<u32> {
+        let mut machine = Machine::new(graph, &vec![true; graph.nodes.len()], cost, 1);
+        let mut started = Vec::new();
+        while machine.left() > 0 {
+            while let Some(id) = machine.next_ready() {
+                machine.queue(id);
+            }
+            let id = machine.start_next().unwrap();
+            started.push(id.0);
+            machine.finish(id, End::Ran);
+        }
+        started
+    }
+
+    #[test]
+    fn the_costliest_goes_first_and_ties_go_by_number() {
+        let graph = graph(&[&[], &[], &[], &[0, 1]], &[]);
+        assert_eq!(order(&graph, vec![1, 5, 1, 1]), [1, 0, 2, 3]);
+    }
+
+    #[test]
+    fn a_full_pool_holds_its_own_nodes_only() {
+        let graph = graph(&[&[], &[], &[]], &[0, 1]);
+        let mut machine = Machine::new(&graph, &[true; 3], vec![3, 2, 1], 8);
+        while let Some(id) = machine.next_ready() {
+            machine.queue(id);
+        }
+        assert_eq!(machine.start_next(), Some(NodeId(0)));
+        assert_eq!(machine.start_next(), Some(NodeId(2)));
+        assert_eq!(machine.start_next(), None);
+        machine.finish(NodeId(0), End::Failed);
+        assert_eq!(machine.start_next(), Some(NodeId(1)));
+    }
+
+    #[test]
+    fn a_reopened_node_runs_again_before_the_one_that_needs_it() {
+        let graph = graph(&[&[], &[0], &[0, 1]], &[]);
+        let mut machine = Machine::new(&graph, &[true; 3], vec![1; 3], 2);
+        assert_eq!(machine.next_ready(), Some(NodeId(0)));
+        machine.finish(NodeId(0), End::Fresh);
+        assert_eq!(machine.next_ready(), Some(NodeId(1)));
+        machine.queue(NodeId(1));
+        assert_eq!(machine.start_next(), Some(NodeId(1)));
+        machine.reopen(NodeId(0), NodeId(1));
+        assert_eq!(machine.start_next(), Some(NodeId(0)));
+        assert_eq!(machine.next_ready(), None);
+        machine.finish(NodeId(0), End::Ran);
+        assert_eq!(machine.next_ready(), Some(NodeId(1)));
+        machine.finish(NodeId(1), End::Ran);
+        assert_eq!(machine.next_ready(), Some(NodeId(2)));
+        machine.finish(NodeId(2), End::Fresh);
+        assert_eq!(machine.left(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "BUG: node NodeId(0) cannot go")]
+    fn an_illegal_transition_is_a_bug() {
+        let graph = graph(&[&[]], &[]);
+        Machine::new(&graph, &[true], vec![1], 1).finish(NodeId(0), End::Ran);
+    }
+}

@@ -1,0 +1,389 @@
+//! The workspace's path table: what every known path held when it was last looked at.
+//!
+//! One table per workspace, shared by all graph snapshots. Rows are never renumbered, so a snapshot may keep
+//! [`PathId`]s; `version` of a row grows whenever its content changes, so a snapshot can tell in four bytes whether a
+//! path still holds what it held. The table is disposable: one that is missing, damaged or of another version costs a
+//! full scan and nothing else. Statting and hashing are in `store::look`.
+
+use std::hash::{BuildHasher, BuildHasherDefault};
+
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
+
+use crate::base::digest::BlobDigest;
+use crate::base::id::PathId;
+
+/// What kind of thing stands at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum FileKind {
+    /// Nothing.
+    Absent = 0,
+    /// A regular file; its digest is that of its bytes.
+    File = 1,
+    /// A directory; its digest is that of the sorted names in it, with their kinds.
+    Dir = 2,
+    /// A symbolic link; its digest is that of the target's text.
+    Symlink = 3,
+    /// A device, socket or pipe; never an input.
+    Other = 4,
+    /// Something that could not be read.
+    Unreadable = 5,
+}
+
+impl FileKind {
+    fn from_u8(byte: u8) -> Option<Self> {
+        [Self::Absent, Self::File, Self::Dir, Self::Symlink, Self::Other, Self::Unreadable]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// The fields of a stat that tell whether a path may have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Length in bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Status change time: catches an edit that keeps size and modification time.
+    pub ctime_ns: i64,
+    /// Inode number.
+    pub inode: u64,
+    /// Device number.
+    pub device: u64,
+    /// What stands there.
+    pub kind: FileKind,
+    /// The owner's execute bit.
+    pub executable: bool,
+}
+
+impl Stamp {
+    /// The stamp of a path with nothing at it.
+    pub const ABSENT: Self = Self {
+        size: 0,
+        mtime_ns: 0,
+        ctime_ns: 0,
+        inode: 0,
+        device: 0,
+        kind: FileKind::Absent,
+        executable: false,
+    };
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// As last seen.
+    pub stamp: Stamp,
+    /// The content's digest; all zero where the kind has none.
+    pub digest: BlobDigest,
+    /// Grows with every change of kind, execute bit or digest.
+    pub version: u32,
+    /// The stamp proves the content: it was hashed well after its newest stamp. Otherwise it is hashed again.
+    pub settled: bool,
+    /// The content was written by a node of ours, so removing it loses no edit.
+    pub ours: bool,
+}
+
+const NEVER_SEEN: Entry = Entry {
+    stamp: Stamp::ABSENT,
+    digest: BlobDigest::from_bytes([0; 32]),
+    version: 0,
+    settled: false,
+    ours: false,
+};
+
+/// Bytes of a row in the file.
+const ROW: usize = 80;
+const MAGIC: &[u8; 16] = b"ocelot-paths 01\n";
+
+/// The table: rows by [`PathId`], and an index by path that is built when first needed.
+#[derive(Default)]
+pub struct PathTable {
+    names: String,
+    /// Where each name ends in `names`.
+    ends: Vec<u32>,
+    entries: Vec<Entry>,
+    index: HashTable<u32>,
+    indexed: usize,
+    changed: bool,
+    generation: u64,
+}
+
+impl PathTable {
+    /// An empty table; `generation` should not repeat, since snapshots of another generation are void.
+    pub fn new(generation: u64) -> Self {
+        Self { generation, changed: true, ..Self::default() }
+    }
+
+    /// Tells tables apart whose rows have different numbers.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether it differs from the bytes it was read from.
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The path of a row.
+    pub fn path(&self, id: PathId) -> &str {
+        let end = self.ends[id.index()] as usize;
+        let start = if id.0 == 0 { 0 } else { self.ends[id.index() - 1] as usize };
+        &self.names[start..end]
+    }
+
+    /// A row as last seen.
+    pub fn entry(&self, id: PathId) -> &Entry {
+        &self.entries[id.index()]
+    }
+
+    /// Whether the row has ever been looked at.
+    pub fn is_known(&self, id: PathId) -> bool {
+        self.entries[id.index()].version > 0
+    }
+
+    /// The row of `path`, made if there is none.
+    pub fn intern(&mut self, path: &str) -> PathId {
+        self.build_index();
+        let hash = hash(path);
+        let found = self.index.find(hash, |&row| {
+            let (start, end) = span(&self.ends, row);
+            &self.names[start..end] == path
+        });
+        if let Some(&row) = found {
+            return PathId(row);
+        }
+        let id = PathId::from_index(self.entries.len());
+        self.names.push_str(path);
+        self.ends.push(u32::try_from(self.names.len()).expect("BUG: more than 4 GiB of path names"));
+        self.entries.push(NEVER_SEEN);
+        let (names, ends) = (&self.names, &self.ends);
+        self.index.insert_unique(hash, id.0, |&row| {
+            let (start, end) = span(ends, row);
+            self::hash(&names[start..end])
+        });
+        self.indexed = self.entries.len();
+        self.changed = true;
+        id
+    }
+
+    /// The row of `path`, if there is one.
+    pub fn lookup(&mut self, path: &str) -> Option<PathId> {
+        self.build_index();
+        let found = self.index.find(hash(path), |&row| {
+            let (start, end) = span(&self.ends, row);
+            &self.names[start..end] == path
+        });
+        found.map(|&row| PathId(row))
+    }
+
+    /// Notes what a path holds now; returns whether its content differs from before.
+    pub fn set(&mut self, id: PathId, stamp: Stamp, digest: BlobDigest, settled: bool) -> bool {
+        let entry = &mut self.entries[id.index()];
+        let same = entry.version > 0
+            && entry.stamp.kind == stamp.kind
+            && entry.stamp.executable == stamp.executable
+            && entry.digest == digest;
+        let next = Entry {
+            stamp,
+            digest,
+            version: entry.version.wrapping_add(u32::from(!same)).max(1),
+            settled,
+            ours: same && entry.ours,
+        };
+        self.changed |= *entry != next;
+        *entry = next;
+        !same
+    }
+
+    /// Marks the content of a row as written by a node.
+    pub fn mark_ours(&mut self, id: PathId) {
+        let entry = &mut self.entries[id.index()];
+        self.changed |= !entry.ours;
+        entry.ours = true;
+    }
+
+    fn build_index(&mut self) {
+        if self.indexed == self.entries.len() {
+            return;
+        }
+        let (names, ends) = (&self.names, &self.ends);
+        self.index.reserve(self.entries.len() - self.indexed, |&row| {
+            let (start, end) = span(ends, row);
+            hash(&names[start..end])
+        });
+        for row in self.indexed..self.entries.len() {
+            let row = PathId::from_index(row).0;
+            let (start, end) = span(ends, row);
+            self.index.insert_unique(hash(&names[start..end]), row, |&other| {
+                let (start, end) = span(ends, other);
+                hash(&names[start..end])
+            });
+        }
+        self.indexed = self.entries.len();
+    }
+
+    /// Bytes for the state file: header, rows, name ends, names, checksum.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + self.entries.len() * (ROW + 4) + self.names.len());
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&self.generation.to_le_bytes());
+        out.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
+        for entry in &self.entries {
+            let stamp = &entry.stamp;
+            out.extend_from_slice(&stamp.size.to_le_bytes());
+            out.extend_from_slice(&stamp.mtime_ns.to_le_bytes());
+            out.extend_from_slice(&stamp.ctime_ns.to_le_bytes());
+            out.extend_from_slice(&stamp.inode.to_le_bytes());
+            out.extend_from_slice(&stamp.device.to_le_bytes());
+            out.extend_from_slice(entry.digest.as_bytes());
+            out.extend_from_slice(&entry.version.to_le_bytes());
+            let flags = u8::from(stamp.executable) | u8::from(entry.settled) << 1 | u8::from(entry.ours) << 2;
+            out.extend_from_slice(&[stamp.kind as u8, flags, 0, 0]);
+        }
+        for end in &self.ends {
+            out.extend_from_slice(&end.to_le_bytes());
+        }
+        out.extend_from_slice(self.names.as_bytes());
+        let sum = blake3::hash(&out);
+        out.extend_from_slice(sum.as_bytes());
+        out
+    }
+
+    /// Reads [`Self::encode`]d bytes; `None` for another version or any damage.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (body, sum) = bytes.split_last_chunk::<32>()?;
+        let rest = body.strip_prefix(MAGIC)?;
+        if blake3::hash(body).as_bytes() != sum {
+            return None;
+        }
+        let (generation, rest) = rest.split_first_chunk::<8>()?;
+        let (count, rest) = rest.split_first_chunk::<8>()?;
+        let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+        let rows = rest.get(..count.checked_mul(ROW)?)?;
+        let (ends, names) = rest.get(rows.len()..)?.split_at_checked(count * 4)?;
+        let names = str::from_utf8(names).ok()?;
+        let ends: Vec<u32> = ends.as_chunks::<4>().0.iter().map(|end| u32::from_le_bytes(*end)).collect();
+        let ordered = ends.is_sorted() && ends.iter().all(|end| names.is_char_boundary(*end as usize));
+        if !ordered || ends.last().map_or(0, |end| *end as usize) != names.len() {
+            return None;
+        }
+        let entries = rows.as_chunks::<ROW>().0.iter().map(decode_row).collect::<Option<Vec<_>>>()?;
+        Some(Self {
+            names: names.to_owned(),
+            ends,
+            entries,
+            index: HashTable::new(),
+            indexed: 0,
+            changed: false,
+            generation: u64::from_le_bytes(*generation),
+        })
+    }
+}
+
+fn decode_row(row: &[u8; ROW]) -> Option<Entry> {
+    let word = |at: usize| row[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    Some(Entry {
+        stamp: Stamp {
+            size: word(0)?,
+            mtime_ns: word(8)?.cast_signed(),
+            ctime_ns: word(16)?.cast_signed(),
+            inode: word(24)?,
+            device: word(32)?,
+            kind: FileKind::from_u8(row[76])?,
+            executable: row[77] & 1 != 0,
+        },
+        digest: BlobDigest::from_bytes(*row[40..].first_chunk::<32>()?),
+        version: u32::from_le_bytes(*row[72..].first_chunk::<4>()?),
+        settled: row[77] & 2 != 0,
+        ours: row[77] & 4 != 0,
+    })
+}
+
+fn span(ends: &[u32], row: u32) -> (usize, usize) {
+    let start = if row == 0 { 0 } else { ends[row as usize - 1] as usize };
+    (start, ends[row as usize] as usize)
+}
+
+fn hash(path: &str) -> u64 {
+    BuildHasherDefault::<FxHasher>::default().hash_one(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(size: u64) -> Stamp {
+        Stamp { size, mtime_ns: -5, ctime_ns: 7, inode: 9, device: 3, kind: FileKind::File, executable: true }
+    }
+
+    fn sample() -> PathTable {
+        let mut table = PathTable::new(42);
+        for (i, path) in ["src/a.c", "src/ü.c", "", "out"].into_iter().enumerate() {
+            let id = table.intern(path);
+            table.set(id, stamp(i as u64), BlobDigest::of(path.as_bytes()), i % 2 == 0);
+        }
+        table.mark_ours(PathId(3));
+        table
+    }
+
+    #[test]
+    fn rows_survive_the_file_and_keep_their_numbers() {
+        let mut table = sample();
+        let mut read = PathTable::decode(&table.encode()).unwrap();
+        assert_eq!((read.generation(), read.len(), read.is_changed()), (42, 4, false));
+        for path in ["src/a.c", "src/ü.c", "", "out"] {
+            let id = table.lookup(path).unwrap();
+            assert_eq!(read.lookup(path), Some(id));
+            assert_eq!(read.path(id), path);
+            assert_eq!(read.entry(id), table.entry(id));
+        }
+        assert_eq!(read.lookup("nothing"), None);
+        assert_eq!(read.intern("new"), PathId(4));
+    }
+
+    #[test]
+    fn any_flipped_byte_or_cut_is_refused() {
+        let bytes = sample().encode();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(PathTable::decode(&damaged).is_none(), "flip at {at}");
+            assert!(PathTable::decode(&bytes[..at]).is_none(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn the_version_grows_with_content_only() {
+        let mut table = PathTable::new(1);
+        let id = table.intern("a");
+        assert!(!table.is_known(id));
+        assert!(table.set(id, stamp(1), BlobDigest::of(b"1"), false));
+        let first = table.entry(id).version;
+        assert!(!table.set(id, Stamp { mtime_ns: 99, ..stamp(1) }, BlobDigest::of(b"1"), true));
+        assert_eq!(table.entry(id).version, first);
+        assert!(table.set(id, stamp(1), BlobDigest::of(b"2"), true));
+        assert!(table.set(id, Stamp { executable: false, ..stamp(1) }, BlobDigest::of(b"2"), true));
+        assert_eq!(table.entry(id).version, first + 2);
+    }
+
+    #[test]
+    fn a_change_of_content_is_no_longer_ours() {
+        let mut table = sample();
+        assert!(table.entry(PathId(3)).ours);
+        table.set(PathId(3), stamp(3), BlobDigest::of(b"edited"), true);
+        assert!(!table.entry(PathId(3)).ours);
+    }
+}
