@@ -2,11 +2,15 @@
 
 pub mod action;
 pub mod base;
+pub mod cli;
 pub mod engine;
 pub mod event;
 pub mod exec;
 pub mod graph;
+pub mod layer;
 pub mod outside;
+pub mod project;
+pub mod report;
 pub mod sched;
 pub mod spec;
 pub mod store;

@@ -180,6 +180,11 @@ impl Record {
         (record.action == *key).then_some(record)
     }
 
+    /// Reads stored bytes under whatever key they name; for those who recompute the key.
+    pub fn decode_any(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes.strip_prefix(&[Self::VERSION])?).ok()
+    }
+
     /// Every blob that the record names directly; listings name more.
     pub fn blobs(&self) -> Vec<(BlobDigest, u64)> {
         let mut blobs = Vec::new();

@@ -148,7 +148,10 @@ impl Session {
             }
             Kind::Clone(k) => match &k.source {
                 Source::Remote { pin: Some(pin), .. } => gathered.revision = Some(pin.commit.clone()),
-                Source::Remote { pin: None, .. } => gathered.unpinned = true,
+                Source::Remote { pin: None, .. } => match self.pins.get(&id) {
+                    Some(pin) => gathered.revision = Some(pin.commit.clone()),
+                    None => gathered.unpinned = true,
+                },
                 Source::Plain(_) => gathered.revision = Some(digest_of_files(&gathered.files)),
                 Source::Local(repo) => {
                     let (commit, watch) =

@@ -4,7 +4,7 @@ use crate::action::result::{ActionResult, Content};
 
 /// The key of an overlay: the tree it starts from, its tags, and the component files it may lay over it. `None` if the
 /// source has no tree.
-pub fn overlay_key(source: &ActionResult, tags: &str, files: &[(String, Content)]) -> Option<String> {
+pub(in crate::engine) fn overlay_key(source: &ActionResult, tags: &str, files: &[(String, Content)]) -> Option<String> {
     let Content::Tree { listing, .. } = &source.output("tree")?.content else { return None };
     let mut hasher = blake3::Hasher::new();
     let mut add = |text: &str| {

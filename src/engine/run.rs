@@ -18,7 +18,7 @@ use crate::event::{Counts, Ended, Event, EventSink, Failure};
 use crate::exec::api::{Dep, Job, Prepared, WorkError, World};
 use crate::exec::worker::{self, Completion, Progress, Work};
 use crate::graph::build::does_work;
-use crate::graph::node::{Class, Kind, Role};
+use crate::graph::node::{Class, Kind, Pin, Role};
 use crate::sched::cost;
 use crate::sched::machine::{End, Machine, State};
 
@@ -43,8 +43,12 @@ pub struct RunOutcome {
     pub interrupted: bool,
     /// Whether some failure is the environment's rather than the node's.
     pub environment: bool,
-    /// What the lock should say from now on, by key.
-    pub prepared: BTreeMap<String, Prepared>,
+    /// Prepared trees for the lock: by key, with a name for people.
+    pub prepared: BTreeMap<String, (String, Prepared)>,
+    /// Pins for the lock.
+    pub pins: BTreeMap<NodeId, Pin>,
+    /// The Go toolchain that was used, if any was.
+    pub go: Option<String>,
     /// Whether every wanted node ended well and a repeat would have nothing to do.
     pub settled: bool,
 }
@@ -170,6 +174,8 @@ impl Session {
                 interrupted: false,
                 environment: false,
                 prepared: BTreeMap::new(),
+                pins: BTreeMap::new(),
+                go: None,
                 settled: true,
             },
             stopping: false,
@@ -328,6 +334,9 @@ impl Run<'_> {
                 }
             })
             .collect();
+        if let Some((_, tool)) = evaluation.tools.iter().find(|(name, _)| name == "go") {
+            self.outcome.go = Some(tool.identity.clone());
+        }
         let extra_args = match &self.session.options.extra_args {
             Some((target, args)) if *target == id => args.clone(),
             _ => Vec::new(),
@@ -375,6 +384,7 @@ impl Run<'_> {
         let memory = &mut self.session.memory[id.index()];
         memory.action = Some(evaluation.manifest.action);
         memory.explained = memory.action;
+        memory.failed_log = None;
         if memory.result.as_ref() != Some(result.as_ref()) {
             memory.result = Some(result.as_ref().clone());
         }
@@ -407,6 +417,7 @@ impl Run<'_> {
                 let environment = matches!(error, WorkError::Environment(_));
                 let command = work.as_ref().and_then(|work| command_line(work.job()));
                 let failure = Failure { message: error.to_string(), command, tail: completion.tail, environment };
+                self.session.memory[id.index()].failed_log = completion.log;
                 self.end_failed(id, failure, completion.duration_ms);
             }
         }
@@ -431,12 +442,17 @@ impl Run<'_> {
         let recorded = success.changed_inputs.is_empty();
         let memory = &mut self.session.memory[id.index()];
         memory.result = Some(success.result.as_ref().clone());
+        memory.failed_log = None;
         self.session.known[id.index()] = Some(Known::Done(Arc::clone(&success.result)));
         if let Some(prepared) = success.prepared
             && let Some(key) = self.session.overlay_key(id)
         {
             self.session.prepared.insert(key.clone(), prepared.clone());
-            self.outcome.prepared.insert(key, prepared);
+            self.outcome.prepared.insert(key, (file_name(&node.values.join("-")), prepared));
+        }
+        if let Some(pin) = success.pin {
+            self.session.pins.insert(id, pin.clone());
+            self.outcome.pins.insert(id, pin);
         }
         // What it read or asked may be known better now (a lock entry, a commit): the record must stand under the
         // digest that the next run will compute.

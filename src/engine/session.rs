@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::action::manifest::Manifest;
 use crate::action::result::{ActionResult, Alternative, Content, Discovered, Listing, Record};
+use crate::action::verdict::OutputState;
 use crate::base::digest::BlobDigest;
 use crate::base::id::{NodeId, PathId};
 use crate::base::rel_path;
@@ -14,7 +15,7 @@ use crate::engine::observe::{ObserveError, Observer};
 use crate::engine::state::{NodeMemory, Proof};
 use crate::engine::tools::{ToolError, Tools};
 use crate::exec::api::Prepared;
-use crate::graph::node::{Graph, Kind, Node, Source};
+use crate::graph::node::{Graph, Kind, Node, Pin, Source};
 use crate::store::cache::Cache;
 
 /// What does not belong to the graph but decides what a run does.
@@ -99,6 +100,8 @@ pub struct Session {
     pub prepared: BTreeMap<String, Prepared>,
     /// The Go toolchain that the lock names.
     pub go_toolchain: Option<String>,
+    /// Pins made in this run.
+    pub pins: BTreeMap<NodeId, Pin>,
     /// Programs.
     pub tools: Tools,
     /// The world beyond the project.
@@ -204,6 +207,7 @@ impl Session {
             options,
             prepared,
             go_toolchain,
+            pins: BTreeMap::new(),
             tools: Tools::default(),
             outside,
             sources: vec![None; count],
@@ -390,5 +394,22 @@ impl Session {
         let resolution = self.result(node.field("resolution").next()?)?;
         let files = self.sources[id.index()].as_ref().map(|sources| sources.files.as_slice()).unwrap_or_default();
         lock_key::overlay_key(source, resolution.fact("tags")?, files)
+    }
+
+    /// Rows that a node's being up to date rests on, its outputs among them; `None` if an output is not what its
+    /// result says, or the node's kind cannot be proven by files.
+    pub fn rows_of(&mut self, id: NodeId) -> Option<Vec<PathId>> {
+        let mut rows = self.rows[id.index()].clone();
+        if let Some(sources) = &self.sources[id.index()] {
+            rows.extend_from_slice(&sources.rows);
+        }
+        let result = Arc::clone(self.result(id)?);
+        (self.output_state(&result, &mut rows) == OutputState::InPlace).then_some(rows)
+    }
+
+    /// Whether a node reads any of these files, itself.
+    pub fn reads_any(&self, id: NodeId, paths: &[String]) -> bool {
+        let sources = self.sources[id.index()].as_ref();
+        sources.is_some_and(|sources| sources.files.iter().any(|(path, _)| paths.contains(path)))
     }
 }

@@ -71,6 +71,8 @@ pub struct NodeMemory {
     pub result: Option<ActionResult>,
     /// The action of the last success, kept for `why` when `action` is void.
     pub explained: Option<ActionDigest>,
+    /// What the last attempt printed, if it failed.
+    pub failed_log: Option<BlobDigest>,
 }
 
 /// A loaded snapshot.

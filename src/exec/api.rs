@@ -10,7 +10,7 @@ use crate::action::manifest::Manifest;
 use crate::action::result::{ActionResult, Content, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
-use crate::graph::node::Node;
+use crate::graph::node::{Node, Pin};
 use crate::outside::process::cancel::Cancel;
 use crate::outside::process::command::CommandRunner;
 use crate::outside::process::redact::Redactor;
@@ -34,6 +34,8 @@ pub struct World {
     pub env: BTreeMap<String, String>,
     /// Whether the network is off.
     pub offline: bool,
+    /// Whether intermediate files are kept.
+    pub keep_temp: bool,
     /// Whether lines are reported as they are printed.
     pub live_output: bool,
     /// This run's name, for example `20261123-104512-7f3a`.
@@ -166,8 +168,10 @@ pub struct Produced {
     pub discovered: Vec<InputFile>,
     /// Things a person should know although the node succeeded.
     pub warnings: Vec<String>,
-    /// What the lock should say from now on.
+    /// What the lock should say of a prepared tree from now on.
     pub prepared: Option<Prepared>,
+    /// What the lock should say of a source from now on.
+    pub pin: Option<Pin>,
 }
 
 /// Why the work of a node did not succeed.

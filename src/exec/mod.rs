@@ -4,4 +4,5 @@ pub mod api;
 pub mod command;
 mod kinds;
 pub mod outputs;
+pub mod sources;
 pub mod worker;

@@ -10,7 +10,7 @@ use crate::base::id::NodeId;
 use crate::exec::api::{Job, Log, Prepared, Produced, WorkError, World};
 use crate::exec::kinds;
 use crate::exec::outputs::{self, LayOutError, Written};
-use crate::graph::node::Class;
+use crate::graph::node::{Class, Pin};
 use crate::outside::process::cancel::Level;
 use crate::outside::process::command::OutputSink;
 use crate::outside::process::output::{LogCapture, LogLimits};
@@ -64,6 +64,8 @@ pub struct Success {
     pub discovered: Vec<Discovered>,
     /// For the lock.
     pub prepared: Option<Prepared>,
+    /// For the lock.
+    pub pin: Option<Pin>,
 }
 
 /// Tells the run what a node prints.
@@ -162,7 +164,7 @@ impl Worker<'_> {
                     NodeLog(&mut capture).line(&format!("attempt {} failed: {error}", self.attempts));
                     // 1 s, 2 s, 4 s, … at most a minute; an interrupt ends the pause.
                     let pause = Duration::from_secs(1 << (self.attempts - 1).min(6)).min(Duration::from_secs(60));
-                    if world.cancel.pause(pause) > Level::None {
+                    if world.cancel.pause_at(Level::None, pause) > Level::None {
                         break Err(WorkError::Cancelled);
                     }
                 }
@@ -177,7 +179,7 @@ impl Worker<'_> {
     fn finish(&mut self, produced: Produced, log: &[u8], started: u64) -> Result<Success, WorkError> {
         let node = &self.job.node;
         let changed_inputs = self.changed_inputs();
-        let Produced { outputs, facts, measurements, discovered, warnings, prepared } = produced;
+        let Produced { outputs, facts, measurements, discovered, warnings, prepared, pin } = produced;
         self.warnings.extend(warnings);
         for output in &outputs {
             if let Some(path) = &output.path {
@@ -211,7 +213,7 @@ impl Worker<'_> {
         if changed_inputs.is_empty() && node.class != Class::Effect {
             self.record(&result, &discovered);
         }
-        Ok(Success { result, changed_inputs, discovered, prepared })
+        Ok(Success { result, changed_inputs, discovered, prepared, pin })
     }
 
     /// Input paths whose content is no longer what the digest was made from.
@@ -248,7 +250,7 @@ impl Worker<'_> {
 }
 
 fn success(result: Arc<ActionResult>) -> Success {
-    Success { result, changed_inputs: Vec::new(), discovered: Vec::new(), prepared: None }
+    Success { result, changed_inputs: Vec::new(), discovered: Vec::new(), prepared: None, pin: None }
 }
 
 /// A wrong input stays wrong; a command or a network may do better next time.

@@ -11,39 +11,39 @@ use crate::spec::pipeline::NodeFile;
 use crate::spec::value::Reference;
 
 /// The instances of one node of the file.
-pub struct Instances<'a> {
+pub(in crate::graph) struct Instances<'a> {
     /// The node as written.
-    pub file: &'a NodeFile,
+    pub(in crate::graph) file: &'a NodeFile,
     /// Its axes in `for` order.
-    pub axes: Vec<String>,
+    pub(in crate::graph) axes: Vec<String>,
     /// The values of each instance, in `for` order.
-    pub values: Vec<Vec<String>>,
+    pub(in crate::graph) values: Vec<Vec<String>>,
     /// The number of the first instance; the others follow.
-    pub first: usize,
+    pub(in crate::graph) first: usize,
 }
 
 impl Instances<'_> {
     /// What `${}` may read in the `i`-th instance.
-    pub fn scope<'b>(&'b self, params: &'b Params, i: usize) -> Scope<'b> {
+    pub(in crate::graph) fn scope<'b>(&'b self, params: &'b Params, i: usize) -> Scope<'b> {
         let axes = self.axes.iter().map(String::as_str).zip(self.values[i].iter().map(String::as_str)).collect();
         Scope { params, axes }
     }
 }
 
 /// `collector[minimal,arm64]`.
-pub fn instance_name(base: &str, values: &[String]) -> String {
+pub(in crate::graph) fn instance_name(base: &str, values: &[String]) -> String {
     if values.is_empty() { base.to_owned() } else { format!("{base}[{}]", values.join(",")) }
 }
 
 /// Which nodes of the file exist in this run, and their instances, in file order; the rest with the parameter that
 /// switched them off.
-pub type Expanded<'a> = (IndexMap<&'a str, Instances<'a>>, BTreeMap<String, String>);
+pub(in crate::graph) type Expanded<'a> = (IndexMap<&'a str, Instances<'a>>, BTreeMap<String, String>);
 
 /// Expands every node. `strict_refs` lists the strict references of a node.
 ///
 /// # Errors
 /// Every problem found with axes and `when:`.
-pub fn expand<'a>(
+pub(in crate::graph) fn expand<'a>(
     nodes: &'a IndexMap<String, NodeFile>,
     params: &Params,
     strict_refs: impl Fn(&'a NodeFile) -> Vec<&'a Reference>,

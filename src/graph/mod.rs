@@ -6,5 +6,6 @@ pub mod kinds;
 pub mod node;
 mod order;
 pub mod paths;
+pub mod render;
 pub mod scope;
 pub mod select;

@@ -1,4 +1,5 @@
 //! The world beyond the project: processes, signals, repositories, registries. Narrow traits, real clients.
 
+pub mod git;
 pub mod process;
 pub mod signals;

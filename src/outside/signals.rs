@@ -66,3 +66,26 @@ impl Drop for StopSignals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::process::Signal;
+    use rustix::process::getpid;
+    use rustix::process::kill_process;
+
+    use super::*;
+
+    #[test]
+    fn the_first_signal_asks_the_second_insists_and_the_first_gives_the_status() {
+        let cancel = Cancel::new().unwrap();
+        let signals = StopSignals::install(cancel.clone()).unwrap();
+        assert_eq!((signals.first(), signals.exit_status()), (None, None));
+        kill_process(getpid(), Signal::TERM).unwrap();
+        assert_eq!(cancel.pause_at(Level::None, Duration::from_secs(3600)), Level::Graceful);
+        kill_process(getpid(), Signal::INT).unwrap();
+        assert_eq!(cancel.pause_at(Level::Graceful, Duration::from_secs(3600)), Level::Now);
+        assert_eq!((signals.first(), signals.exit_status()), (Some(SIGTERM), Some(143)));
+    }
+}

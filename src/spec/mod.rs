@@ -1,5 +1,7 @@
 //! YAML text to checked values. Pure: takes text, returns values.
 
+pub mod config;
+pub mod lock;
 pub mod pipeline;
 pub mod value;
 pub mod yaml;

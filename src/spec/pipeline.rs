@@ -69,25 +69,25 @@ pub struct NodeFile {
     pub description: Option<Text>,
 
     /// Runs a command.
-    pub exec: Option<ExecFile>,
+    pub exec: Option<Box<ExecFile>>,
     /// Takes sources from a repository or directory at one commit.
-    pub clone: Option<CloneFile>,
+    pub clone: Option<Box<CloneFile>>,
     /// Turns a distribution into build tags, components and versions.
-    pub resolve: Option<ResolveFile>,
+    pub resolve: Option<Box<ResolveFile>>,
     /// Lays the selected component files over a source tree.
-    pub overlay: Option<OverlayFile>,
+    pub overlay: Option<Box<OverlayFile>>,
     /// Compiles the collector for one architecture.
-    pub build: Option<BuildFile>,
+    pub build: Option<Box<BuildFile>>,
     /// Makes the layer zip, byte-reproducible.
-    pub package: Option<PackageFile>,
+    pub package: Option<Box<PackageFile>>,
     /// Proves a layer before it ships.
-    pub check: Option<CheckFile>,
+    pub check: Option<Box<CheckFile>>,
     /// Publishes one layer in one region.
-    pub publish: Option<PublishFile>,
+    pub publish: Option<Box<PublishFile>>,
     /// Writes files that show results.
-    pub report: Option<ReportFile>,
+    pub report: Option<Box<ReportFile>>,
     /// Creates or updates a GitHub Release.
-    pub release: Option<ReleaseFile>,
+    pub release: Option<Box<ReleaseFile>>,
     /// Names a set of targets; does nothing itself.
     pub group: Option<Vec<Reference>>,
 }

@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
                 Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMany::Many)
             }
         }
-        deserializer.deserialize_any(Shape)
+        deserializer.deserialize_str(Shape)
     }
 }
 
@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for ReferenceShape {
                 JoinedReference::deserialize(MapAccessDeserializer::new(map)).map(ReferenceShape::Joined)
             }
         }
-        deserializer.deserialize_any(Shape)
+        deserializer.deserialize_str(Shape)
     }
 }
 
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for References {
         }
         impl<'de> Deserialize<'de> for RawShape {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(Shape)
+                deserializer.deserialize_str(Shape)
             }
         }
         let located = Located::<RawShape>::deserialize(deserializer)?;

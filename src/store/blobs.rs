@@ -84,8 +84,7 @@ impl Blobs {
     /// Stores bytes whose digest is known.
     pub(crate) fn add_bytes(&self, bytes: &[u8], digest: &BlobDigest) -> io::Result<()> {
         let size = bytes.len() as u64;
-        if self.size(digest) == Some(size) {
-            let _ = self.fs.touch(&self.path(digest));
+        if self.holds_whole(digest, size) {
             return Ok(());
         }
         let (temp, target) = self.create_temp()?;
@@ -108,12 +107,21 @@ impl Blobs {
         Ok((temp, file))
     }
 
+    /// Whether the blob is there already and need not be written again. Its content is looked at, since a power cut
+    /// can leave a file of the right size with other bytes; reading it costs less than the work that made it anew.
+    fn holds_whole(&self, digest: &BlobDigest, size: u64) -> bool {
+        let whole = self.size(digest) == Some(size) && self.verify(digest, size).unwrap_or(false);
+        if whole {
+            // Younger than the collector's limit again, so that it is there when the record that names it comes.
+            let _ = self.fs.touch(&self.path(digest));
+        }
+        whole
+    }
+
     /// Moves a finished temporary file to its place; if the blob is there already, that one stays.
     pub(crate) fn keep(&self, temp: &Path, digest: &BlobDigest, size: u64) -> io::Result<()> {
         let path = self.path(digest);
-        if self.size(digest) == Some(size) {
-            // Younger than the collector's limit again, so that it is there when the record that names it comes.
-            let _ = self.fs.touch(&path);
+        if self.holds_whole(digest, size) {
             return self.fs.remove(temp);
         }
         match self.fs.rename(temp, &path) {

@@ -354,3 +354,122 @@ fn blob(body: &[u8]) -> Option<(BlobDigest, u64)> {
     let (digest, size) = body.split_first_chunk::<32>()?;
     Some((BlobDigest::from_bytes(*digest), u64::from_le_bytes(size.try_into().ok()?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fs::{Fs, read_file};
+    use crate::store::sim_cache::{Node, blobs_of, is_whole, keys_of, node, open, store};
+    use crate::store::sim_fs::SimFs;
+
+    const BUNDLE: &str = "/work/bundle";
+
+    fn exported(nodes: &[Node]) -> (SimFs, BundleReport) {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        assert!(nodes.iter().all(|node| store(&cache, node)));
+        let actions: Vec<_> = nodes.iter().map(|node| node.action).collect();
+        let attachments = BTreeMap::from([("receipts/a".to_owned(), b"receipt".to_vec())]);
+        let what = Export { actions: &actions, blobs_of: &blobs_of, attachments: &attachments };
+        let report = cache.export(&what, Path::new(BUNDLE)).unwrap();
+        (fs, report)
+    }
+
+    fn import(bytes: &[u8]) -> (SimFs, Cache, Result<BundleReport, CacheError>) {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        fs.create_new(Path::new(BUNDLE), 0o600).unwrap().write_at(bytes, 0).unwrap();
+        let report = cache.import(Path::new(BUNDLE), &keys_of);
+        (fs, cache, report)
+    }
+
+    #[test]
+    fn a_bundle_carries_records_blobs_and_attachments() {
+        let nodes = [node(0, &[0, 100]), node(1, &[5000, 3 << 20]), node(2, &[])];
+        let (fs, sent) = exported(&nodes);
+        assert_eq!((sent.records, sent.blobs, sent.bytes), (3, 4, 100 + 5000 + (3 << 20)));
+        let (there, cache, report) = import(&read_file(&fs, Path::new(BUNDLE)).unwrap());
+        let report = report.unwrap();
+        assert_eq!((report.records, report.blobs, report.bytes), (3, 4, sent.bytes));
+        assert_eq!(report.attachments["receipts/a"], b"receipt");
+        cache.finish();
+        assert!(nodes.iter().all(|node| is_whole(&open(&there), &there, node)));
+        assert_eq!(there.files_in("/cache/tmp"), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn a_cut_or_flipped_bundle_is_refused_and_leaves_nothing() {
+        let (fs, _) = exported(&[node(0, &[10]), node(1, &[4100])]);
+        let whole = read_file(&fs, Path::new(BUNDLE)).unwrap();
+        let refused = |bytes: &[u8], what: String| {
+            let (there, _cache, report) = import(bytes);
+            assert!(matches!(report, Err(CacheError::BadBundle { .. })), "{what}: {report:?}");
+            assert_eq!(there.files_in("/cache"), [] as [PathBuf; 0], "{what}");
+        };
+        for at in (0..whole.len()).filter(|at| *at < 400 || at % 13 == 0 || *at > whole.len() - 400) {
+            refused(&whole[..at], format!("cut at {at}"));
+            let mut bytes = whole.clone();
+            bytes[at] ^= 2;
+            refused(&bytes, format!("flip at {at}"));
+        }
+        refused(&[&whole[..], b"more"].concat(), "longer".to_owned());
+    }
+
+    #[test]
+    fn a_record_under_a_key_that_is_not_its_own_is_refused() {
+        let mut bytes = FORMAT.header().to_vec();
+        let (honest, other) = (node(0, &[]), node(1, &[]));
+        assert!(push_frame(&mut bytes, RECORD, &[other.action.as_bytes(), &honest.payload]));
+        assert!(push_frame(&mut bytes, END, &[&[0_u64, 0, 1].map(u64::to_le_bytes).concat()]));
+        let (there, _cache, report) = import(&bytes);
+        assert!(report.unwrap_err().to_string().contains("not its own"));
+        assert_eq!(there.files_in("/cache"), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn a_blob_that_is_not_its_digest_is_refused() {
+        let mut bytes = FORMAT.header().to_vec();
+        let digest = BlobDigest::of(b"promised");
+        assert!(push_frame(&mut bytes, BLOB, &[digest.as_bytes(), &8_u64.to_le_bytes()]));
+        assert!(push_frame(&mut bytes, PART, &[b"received"]));
+        assert!(push_frame(&mut bytes, END, &[&[0_u64, 1, 0].map(u64::to_le_bytes).concat()]));
+        assert!(import(&bytes).2.unwrap_err().to_string().contains("digest"));
+    }
+
+    #[test]
+    fn what_is_not_held_cannot_be_exported() {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        let node = node(0, &[5000]);
+        let attachments = BTreeMap::new();
+        let what = Export { actions: &[node.action], blobs_of: &blobs_of, attachments: &attachments };
+        assert!(matches!(cache.export(&what, Path::new(BUNDLE)), Err(CacheError::NotHeld { .. })));
+        assert!(store(&cache, &node));
+        fs.damage(&fs.files_in("/cache/blobs")[0], |bytes| bytes[0] ^= 1);
+        assert!(matches!(cache.export(&what, Path::new(BUNDLE)), Err(CacheError::NotHeld { .. })));
+        assert_eq!(fs.files_in("/work"), [] as [PathBuf; 0]);
+    }
+
+    #[test]
+    fn a_full_disk_during_import_leaves_no_record_without_its_blobs() {
+        let nodes = [node(0, &[10, 5000]), node(1, &[4100])];
+        let (from, _) = exported(&nodes);
+        let bytes = read_file(&from, Path::new(BUNDLE)).unwrap();
+        for n in 0.. {
+            let fs = SimFs::new();
+            let cache = open(&fs);
+            fs.create_new(Path::new(BUNDLE), 0o600).unwrap().write_at(&bytes, 0).unwrap();
+            fs.fail_from(n, 28);
+            let report = cache.import(Path::new(BUNDLE), &keys_of);
+            fs.kill();
+            let after = open(&fs);
+            for node in &nodes {
+                assert!(after.get_record(&node.action).is_none() || is_whole(&after, &fs, node), "call {n}");
+            }
+            if report.is_ok() {
+                assert!(n > 6);
+                return;
+            }
+        }
+    }
+}

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::base::digest::{ActionDigest, OwnDigest};
 use crate::store::blobs::Blobs;
-use crate::store::cache_options::{Access, CacheOptions, CacheStats, Counters};
 use crate::store::cache_error::{CacheError, Warning};
+use crate::store::cache_options::{Access, CacheOptions, CacheStats, Counters};
 use crate::store::compact::{self, MAX_SEGMENTS};
 use crate::store::frame::{PREFIX_LEN, parse_frame};
 use crate::store::fs::{Fs, FsFile};
@@ -47,8 +47,8 @@ impl Cache {
         options.check_root(&*fs)?;
         let folder = compact::folder(&options.root);
         let listing = segment::open_all(&*fs, &folder).map_err(|error| CacheError::io("read", &folder, error))?;
-        let damaged = listing.unreadable.iter().filter(|path| fs.metadata(path).is_ok_and(|meta| meta.len > 0));
-        let warnings = damaged.map(|path| Warning::Damaged { what: path.display().to_string() }).collect();
+        let warnings =
+            listing.unreadable.iter().map(|path| Warning::Damaged { what: path.display().to_string() }).collect();
         Ok(Self {
             blobs: Blobs::new(Arc::clone(&fs), &options.root, options.hash_threads),
             writable: AtomicBool::new(options.access == Access::ReadWrite),
@@ -183,17 +183,18 @@ impl Cache {
             // Without its footer the segment is merely slower to open.
             let _ = writer.seal().inspect_err(|error| self.write_failed("the index of this run's results", error));
         }
+        if let Some(unwritten) = slot.take_if(|writer| writer.is_unwritten()) {
+            let _ = self.fs.remove(unwritten.path());
+        }
         let file = slot.as_ref().map(SegmentWriter::file);
         if let Err(error) = self.sync_files(file.as_deref()) {
             return self.abandon(&mut slot, &error);
         }
         let mut many = false;
-        if let Some(writer) = slot.take() {
+        if let (Some(writer), Some(file)) = (slot.take(), file) {
             let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-            match Segment::open(&*self.fs, writer.path()) {
-                Ok(Some(segment)) => segments.insert(0, Arc::new(segment)),
-                // Nothing was ever written to it.
-                Ok(None) => drop(self.fs.remove(writer.path())),
+            match Segment::of_file(writer.path(), file) {
+                Ok(segment) => segments.splice(..0, segment.map(Arc::new)).for_each(drop),
                 Err(error) => self.write_failed("the results of this run", &error),
             }
             many = segments.len() > MAX_SEGMENTS;

@@ -1,5 +1,6 @@
 //! The blob side of [`Cache`]: small blobs are entries of segments, large ones files.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -92,13 +93,7 @@ impl Cache {
 
     /// Lays a blob out at `dest`, replacing a file there, with the execute bits if `executable`. The bytes are
     /// verified before anything appears at `dest`; missing parent folders are made.
-    pub fn restore(
-        &self,
-        digest: &BlobDigest,
-        size: u64,
-        dest: &Path,
-        executable: bool,
-    ) -> Result<(), RestoreError> {
+    pub fn restore(&self, digest: &BlobDigest, size: u64, dest: &Path, executable: bool) -> Result<(), RestoreError> {
         let place = Place { dest, executable, scratch: self.options.scratch.as_deref() };
         if size > SMALL_BLOB {
             let restored = self.blobs.restore(digest, size, &place);
@@ -127,10 +122,13 @@ impl Cache {
 
     /// A blob from the segments: `Ok(None)` if none has it, an error if all that have it are damaged.
     fn small_blob(&self, digest: &BlobDigest) -> Result<Option<Vec<u8>>, RestoreError> {
-        let key = EntryKey::blob(digest);
-        let there = self.entry_len(&key).is_some();
-        match self.lookup(&key, |frame| blob_content(frame, digest)) {
-            None if there => Err(RestoreError::Damaged { digest: digest.short() }),
+        let there = Cell::new(false);
+        let content = |frame| {
+            there.set(true);
+            blob_content(frame, digest)
+        };
+        match self.lookup(&EntryKey::blob(digest), content) {
+            None if there.get() => Err(RestoreError::Damaged { digest: digest.short() }),
             found => Ok(found),
         }
     }
@@ -161,5 +159,85 @@ fn unchanged(file: &dyn FsFile, path: &Path, size: u64) -> Result<(), CacheError
         Ok(meta) if meta.len == size => Ok(()),
         Ok(_) => Err(CacheError::Changed { path: path.to_path_buf() }),
         Err(error) => Err(source_error(path, error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::cache_options::CacheOptions;
+    use crate::store::fs::{RealFs, reflink};
+    use crate::store::sim_cache::{TODAY, node, open, store};
+    use crate::store::sim_fs::SimFs;
+
+    #[test]
+    fn captured_and_restored_files_share_nothing_with_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = dir.path().join("scratch");
+        std::fs::create_dir(&scratch).unwrap();
+        let options = CacheOptions::new(dir.path().join("cache"), TODAY);
+        let cache = Cache::open(Arc::new(RealFs), CacheOptions { scratch: Some(scratch.clone()), ..options }).unwrap();
+        for size in [0, 1, 4096, 4097, 5 << 20] {
+            let source = dir.path().join("source");
+            let bytes = vec![3; size];
+            std::fs::write(&source, &bytes).unwrap();
+            let put = cache.put_file(&source).unwrap();
+            assert_eq!((put.digest, put.size, put.kept), (BlobDigest::of(&bytes), size as u64, true));
+            assert_eq!(cache.hash_file(&source).unwrap(), (put.digest, put.size));
+            assert!(cache.has_blob(&put.digest, put.size) && !cache.has_blob(&put.digest, put.size + 1));
+            for executable in [false, true] {
+                let dest = dir.path().join("new/folder/out");
+                cache.restore(&put.digest, put.size, &dest, executable).unwrap();
+                assert_eq!(std::fs::read(&dest).unwrap(), bytes);
+                let meta = std::fs::metadata(&dest).unwrap();
+                assert_eq!(meta.permissions().mode() & 0o111 != 0, executable);
+                assert!(meta.permissions().mode() & 0o200 != 0 && meta.nlink() == 1);
+                // Writing through the restored file leaves the store as it was.
+                std::fs::write(&dest, b"edited").unwrap();
+            }
+            std::fs::write(&source, b"edited").unwrap();
+            assert_eq!(cache.read_blob(&put.digest, u64::MAX).unwrap(), bytes);
+            assert_eq!(cache.read_blob(&put.digest, 4), (size <= 4).then_some(bytes));
+        }
+        assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0);
+        let modes = [cache.root().to_path_buf(), cache.root().join("segments")]
+            .map(|path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777);
+        assert_eq!(modes, [0o700; 2]);
+    }
+
+    #[test]
+    fn blobs_are_read_only_files_and_written_once() {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        let node = node(1, &[10, 6000]);
+        assert!(store(&cache, &node) && store(&cache, &node));
+        let [blob] = <[_; 1]>::try_from(fs.files_in("/cache/blobs")).unwrap();
+        assert_eq!(crate::store::fs::Fs::metadata(&fs, &blob).unwrap().mode, 0o444);
+        cache.finish();
+        let len = |fs: &SimFs| fs.files_in("/cache/segments").len();
+        let again = open(&fs);
+        assert!(node.blobs.iter().all(|bytes| again.put_bytes(bytes).kept));
+        again.finish();
+        assert_eq!(len(&fs), 1, "nothing new, no segment");
+    }
+
+    #[test]
+    fn a_missing_source_is_an_error_of_the_source() {
+        let cache = open(&SimFs::new());
+        let error = cache.put_file(Path::new("/work/none")).unwrap_err();
+        assert!(error.to_string().contains("/work/none"), "{error}");
+    }
+
+    #[test]
+    fn reflinks_are_tried_and_their_absence_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| crate::store::fs::Fs::open_write(&RealFs, &dir.path().join(name)).unwrap());
+        a.write_at(&[1; 8192], 0).unwrap();
+        if reflink(&*a, &*b) {
+            assert_eq!(b.meta().unwrap().len, 8192);
+        }
     }
 }

@@ -41,28 +41,28 @@ impl CacheOptions {
         Self { root: root.into(), scratch: None, today, access, hash_threads: 2, trust_any_owner: false }
     }
 
-/// Refuses a cache folder that others could have filled. One that does not exist is fine.
-pub(crate) fn check_root(&self, fs: &dyn Fs) -> Result<(), CacheError> {
-    let path = self.root.clone();
-    let meta = match fs.metadata(&path) {
-        Ok(meta) => meta,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(CacheError::io("look at", &path, error)),
-    };
-    if meta.kind == FileKind::File {
-        return Err(CacheError::NotAFolder { path });
+    /// Refuses a cache folder that others could have filled. One that does not exist is fine.
+    pub(crate) fn check_root(&self, fs: &dyn Fs) -> Result<(), CacheError> {
+        let path = self.root.clone();
+        let meta = match fs.metadata(&path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(CacheError::io("look at", &path, error)),
+        };
+        if meta.kind == FileKind::File {
+            return Err(CacheError::NotAFolder { path });
+        }
+        if self.trust_any_owner {
+            return Ok(());
+        }
+        if meta.owner != rustix::process::geteuid().as_raw() {
+            return Err(CacheError::ForeignOwner { path, owner: meta.owner });
+        }
+        if meta.mode & 0o002 != 0 {
+            return Err(CacheError::WorldWritable { path });
+        }
+        Ok(())
     }
-    if self.trust_any_owner {
-        return Ok(());
-    }
-    if meta.owner != rustix::process::geteuid().as_raw() {
-        return Err(CacheError::ForeignOwner { path, owner: meta.owner });
-    }
-    if meta.mode & 0o002 != 0 {
-        return Err(CacheError::WorldWritable { path });
-    }
-    Ok(())
-}
 }
 
 /// What a [`Cache`] did so far.

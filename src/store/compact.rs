@@ -185,3 +185,55 @@ pub(crate) fn merge(fs: &dyn Fs, root: &Path) -> io::Result<bool> {
     rewrite(fs, root, &segments[..count], &|_| true)?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sim_cache::{TODAY, is_whole, node, open, open_on, store};
+    use crate::store::sim_fs::SimFs;
+
+    #[test]
+    fn many_runs_leave_few_segments_and_the_newest_record_wins() {
+        let fs = SimFs::new();
+        let again = node(1000, &[20]);
+        let reader = {
+            let cache = open(&fs);
+            assert!(store(&cache, &again));
+            cache.finish();
+            open(&fs)
+        };
+        for id in 0..60 {
+            let cache = open(&fs);
+            assert!(store(&cache, &node(id, &[30])));
+            let payload = [&again.payload[..], &[u8::try_from(id).unwrap()]].concat();
+            assert!(cache.put_record(&again.action, &again.own, &payload));
+            cache.finish();
+            assert_eq!(cache.take_warnings(), []);
+            assert!(fs.files_in("/cache/segments").len() <= MAX_SEGMENTS);
+            assert_eq!(open(&fs).get_record(&again.action).as_ref(), Some(&payload));
+        }
+        assert!((0..60).all(|id| is_whole(&open(&fs), &fs, &node(id, &[30]))));
+        // One that opened the cache long ago still reads what it saw then.
+        assert!(is_whole(&reader, &fs, &again));
+    }
+
+    #[test]
+    fn segments_of_killed_runs_are_merged_and_those_of_living_runs_are_not() {
+        let fs = SimFs::new();
+        let living = open(&fs);
+        assert!(store(&living, &node(500, &[30])));
+        for id in 0..12 {
+            let killed = open(&fs);
+            assert!(store(&killed, &node(id, &[30])));
+        }
+        assert_eq!(fs.files_in("/cache/segments").len(), 13);
+        let cache = open_on(&fs, TODAY);
+        assert!(store(&cache, &node(100, &[30])));
+        cache.finish();
+        assert!(fs.files_in("/cache/segments").len() <= MAX_SEGMENTS);
+        assert!(store(&living, &node(501, &[30])));
+        living.finish();
+        let last = open(&fs);
+        assert!((0..12).chain([100, 500, 501]).all(|id| is_whole(&last, &fs, &node(id, &[30]))));
+    }
+}

@@ -239,7 +239,9 @@ mod tests {
                 damaged[at] ^= 1 << bit;
                 match read_all(&damaged) {
                     Err(_) => assert!(at < HEADER_LEN, "flip at {at}"),
-                    Ok(found) => assert_eq!(found, all[..ends.iter().filter(|&&end| end <= at).count()], "flip at {at}"),
+                    Ok(found) => {
+                        assert_eq!(found, all[..ends.iter().filter(|&&end| end <= at).count()], "flip at {at}")
+                    }
                 }
             }
         }

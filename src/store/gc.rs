@@ -14,7 +14,7 @@ use crate::store::cache::Cache;
 use crate::store::cache_error::CacheError;
 use crate::store::cache_options::Access;
 use crate::store::compact::{self, GcLock, MAX_SEGMENTS, in_use};
-use crate::store::frame::{frame_len, parse_frame};
+use crate::store::frame::{HEADER_LEN, frame_len, parse_frame};
 use crate::store::fs::FileKind;
 use crate::store::segment::{self, BLOB_HEAD, Entry, EntryKind, Segment};
 
@@ -131,8 +131,10 @@ impl Cache {
                 self.fs.remove(&path)?;
             }
         }
+        let long_ago = now - DAY * i64::from(policy.max_age_days);
+        self.sweep_unreadable(now - policy.spare_seconds, long_ago)?;
         self.sweep("tmp", now - DAY)?;
-        self.sweep("quarantine", now - DAY * i64::from(policy.max_age_days))?;
+        self.sweep("quarantine", long_ago)?;
         Ok(GcReport {
             busy: false,
             records_kept: survey.records.len() as u64,
@@ -193,6 +195,20 @@ impl Cache {
         Ok(survey)
     }
 
+    /// Removes segments that a killed run left empty, and after long those that this version cannot read.
+    fn sweep_unreadable(&self, empty_limit: i64, limit: i64) -> io::Result<()> {
+        let listing = segment::open_all(&*self.fs, &compact::folder(self.root()))?;
+        for path in listing.passed_over.into_iter().chain(listing.unreadable) {
+            let Ok(file) = self.fs.open(&path) else { continue };
+            let meta = file.meta()?;
+            let limit = if meta.len < HEADER_LEN as u64 { empty_limit } else { limit };
+            if meta.modified <= limit && !matches!(file.try_lock(), Ok(false)) {
+                self.fs.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes files of a folder that were last written before `limit`.
     fn sweep(&self, folder: &str, limit: i64) -> io::Result<()> {
         let folder = self.root().join(folder);
@@ -247,5 +263,148 @@ impl Survey {
             dropped.insert(action);
         }
         dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fs::Fs;
+    use crate::store::sim_cache::{Node, TODAY, blobs_of, is_whole, node, open, open_on, store};
+    use crate::store::sim_fs::SimFs;
+
+    const HOUR: i64 = 3600;
+
+    fn store_on(fs: &SimFs, day: u32, nodes: &[Node]) {
+        let cache = open_on(fs, day);
+        assert!(nodes.iter().all(|node| store(&cache, node)));
+        cache.finish();
+    }
+
+    fn day_later(fs: &SimFs, days: i64) -> u32 {
+        fs.advance(days * DAY);
+        u32::try_from(fs.now() / DAY).unwrap()
+    }
+
+    #[test]
+    fn old_records_go_with_their_blobs_and_used_ones_stay() {
+        let fs = SimFs::new();
+        // Nodes 0 and 1 share no blob; both have a small and a large one.
+        let nodes = [node(0, &[50, 5000]), node(1, &[50, 5000])];
+        store_on(&fs, TODAY, &nodes);
+        let day = day_later(&fs, 20);
+        let cache = open_on(&fs, day);
+        assert!(cache.get_record(&nodes[1].action).is_some());
+        assert!(cache.get_record(&nodes[1].action).is_some());
+        cache.finish();
+        let day = day_later(&fs, 20);
+        let cache = open_on(&fs, day);
+        let report = cache.gc(&GcPolicy::default(), &blobs_of).unwrap();
+        assert_eq!((report.records_kept, report.records_removed, report.blobs_removed), (1, 1, 2));
+        assert!(report.bytes_after < report.bytes_before);
+        for cache in [cache, open_on(&fs, day)] {
+            assert!(is_whole(&cache, &fs, &nodes[1]) && cache.has_own(&nodes[1].own));
+            assert!(!is_whole(&cache, &fs, &nodes[0]) && !cache.has_own(&nodes[0].own));
+            assert!(!cache.has_blob(&BlobDigest::of(&nodes[0].blobs[0]), 50));
+        }
+        assert_eq!(fs.files_in("/cache/blobs").len(), 1);
+        // The use has moved into the record: it ages from there.
+        day_later(&fs, 9);
+        let report = open_on(&fs, day + 9).gc(&GcPolicy::default(), &blobs_of).unwrap();
+        assert_eq!(report.records_removed, 0);
+        day_later(&fs, 3);
+        let report = open_on(&fs, day + 12).gc(&GcPolicy::default(), &blobs_of).unwrap();
+        assert_eq!((report.records_kept, report.records_removed), (0, 1));
+        assert_eq!((fs.files_in("/cache/blobs").len(), fs.files_in("/cache/segments").len()), (0, 0));
+    }
+
+    #[test]
+    fn over_the_limit_the_least_recently_used_go_first() {
+        let fs = SimFs::new();
+        let nodes: Vec<Node> = (0..4).map(|id| node(id, &[5000])).collect();
+        for node in &nodes {
+            let day = day_later(&fs, 1);
+            store_on(&fs, day, std::slice::from_ref(node));
+        }
+        let day = day_later(&fs, 1);
+        let policy = GcPolicy { max_bytes: 11_000, ..GcPolicy::default() };
+        let cache = open_on(&fs, day);
+        assert_eq!(cache.gc(&policy, &blobs_of).unwrap().records_removed, 2);
+        let held: Vec<bool> = nodes.iter().map(|node| is_whole(&cache, &fs, node)).collect();
+        assert_eq!(held, [false, false, true, true]);
+    }
+
+    #[test]
+    fn what_is_young_and_what_a_living_run_holds_is_spared() {
+        let nothing = GcPolicy { max_bytes: 0, max_age_days: 0, ..GcPolicy::default() };
+        let fs = SimFs::new();
+        let nodes = [node(0, &[50, 5000]), node(1, &[50, 5000]), node(2, &[60])];
+        store_on(&fs, TODAY, &nodes[..1]);
+        fs.advance(HOUR / 2);
+        let collector = open_on(&fs, TODAY);
+        assert_eq!(collector.gc(&nothing, &blobs_of).unwrap().records_removed, 0, "young");
+
+        let living = open_on(&fs, TODAY + 1);
+        assert!(living.get_record(&nodes[0].action).is_some(), "a hit, noted as used");
+        assert!(store(&living, &nodes[1]));
+        fs.advance(5 * HOUR);
+        assert!(living.put_bytes(&nodes[0].blobs[1]).kept, "stored again, with no record yet");
+        assert_eq!(collector.gc(&nothing, &blobs_of).unwrap().records_removed, 0, "held by a run");
+        assert!(is_whole(&open(&fs), &fs, &nodes[0]) && is_whole(&open(&fs), &fs, &nodes[1]));
+        drop(living);
+        fs.advance(5 * HOUR);
+        assert_eq!(collector.gc(&nothing, &blobs_of).unwrap().records_removed, 2, "killed");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ages_nothing() {
+        let fs = SimFs::new();
+        let node = node(0, &[50, 5000]);
+        store_on(&fs, TODAY, std::slice::from_ref(&node));
+        fs.advance(2 * HOUR);
+        for wrong_day in [TODAY + 5 * 365, TODAY - 5 * 365] {
+            let cache = open_on(&fs, wrong_day);
+            assert_eq!(cache.gc(&GcPolicy::default(), &blobs_of).unwrap().records_removed, 0);
+            assert!(is_whole(&cache, &fs, &node));
+        }
+    }
+
+    #[test]
+    fn one_collector_at_a_time_and_leftovers_are_swept() {
+        let fs = SimFs::new();
+        store_on(&fs, TODAY, &[node(0, &[])]);
+        fs.create_dir_all(Path::new("/cache/tmp"), 0o700).unwrap();
+        let stale = Path::new("/cache/tmp/stale");
+        fs.create_new(stale, 0o600).unwrap();
+        day_later(&fs, 2);
+        let fresh = Path::new("/cache/tmp/fresh");
+        fs.create_new(fresh, 0o600).unwrap();
+        let cache = open(&fs);
+        let held = GcLock::take(&fs, Path::new("/cache")).unwrap();
+        assert!(cache.gc(&GcPolicy::default(), &blobs_of).unwrap().busy);
+        drop(held);
+        assert!(!cache.gc(&GcPolicy::default(), &blobs_of).unwrap().busy);
+        assert!(fs.metadata(stale).is_err() && fs.metadata(fresh).is_ok());
+    }
+
+    #[test]
+    fn an_error_at_any_call_removes_nothing_that_is_kept() {
+        for cut in 0.. {
+            let fs = SimFs::new();
+            let nodes = [node(0, &[50, 5000]), node(1, &[50, 5000])];
+            store_on(&fs, TODAY, &nodes[..1]);
+            let day = day_later(&fs, 40);
+            store_on(&fs, day, &nodes[1..]);
+            fs.advance(2 * HOUR);
+            let cache = open_on(&fs, day);
+            fs.fail_from(cut, 5);
+            let done = cache.gc(&GcPolicy::default(), &blobs_of);
+            fs.crash(crate::store::sim_fs::Crash::Forget);
+            assert!(is_whole(&open_on(&fs, day), &fs, &nodes[1]), "call {cut}");
+            if done.is_ok_and(|report| report.records_removed == 1) {
+                assert!(cut > 8);
+                return;
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Durable state: the content store shared by all workspaces of a user, and the state of one workspace.
 
+pub mod atomic;
 mod blobs;
 pub mod bundle;
 pub mod cache;

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::digest::{ActionDigest, BlobDigest, OwnDigest};
+use crate::store::frame::{self, Format, FrameReader, HeaderError, PREFIX_LEN};
 use crate::store::fs::{Fs, FsFile};
-use crate::store::frame::{self, Format, FrameReader, PREFIX_LEN};
 
 /// Format of segment files.
 pub(crate) const FORMAT: Format = Format { purpose: *b"SEGM", version: 1 };
@@ -114,9 +114,7 @@ impl<'a> Entry<'a> {
                 day: day(64)?,
                 payload: body.get(RECORD_HEAD..)?,
             },
-            EntryKind::Blob => {
-                Self::Blob { digest: BlobDigest::from_bytes(digest(0)?), bytes: body.get(BLOB_HEAD..)? }
-            }
+            EntryKind::Blob => Self::Blob { digest: BlobDigest::from_bytes(digest(0)?), bytes: body.get(BLOB_HEAD..)? },
             EntryKind::Used if body.len() == 36 => {
                 Self::Used { action: ActionDigest::from_bytes(digest(0)?), day: day(32)? }
             }
@@ -137,7 +135,7 @@ impl<'a> Entry<'a> {
 /// A segment open for reading. The open file keeps its bytes readable after another process removed its name.
 pub(crate) struct Segment {
     pub(crate) path: PathBuf,
-    pub(crate) file: Box<dyn FsFile>,
+    pub(crate) file: Arc<dyn FsFile>,
     /// Bytes of header and frames, without the footer.
     pub(crate) data_len: u64,
     index: Index,
@@ -151,22 +149,29 @@ enum Index {
 }
 
 impl Segment {
-    /// Opens a segment. `Ok(None)`: no frame can be read from it (empty, foreign, or of another version).
-    pub(crate) fn open(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
-        let file = fs.open(path)?;
+    /// Opens a segment. The inner error: no frame can be read from it.
+    pub(crate) fn open(fs: &dyn Fs, path: &Path) -> io::Result<Result<Self, HeaderError>> {
+        Self::of_file(path, Arc::from(fs.open(path)?))
+    }
+
+    /// As [`Segment::open`], for a file that is open already.
+    pub(crate) fn of_file(path: &Path, file: Arc<dyn FsFile>) -> io::Result<Result<Self, HeaderError>> {
         match read_footer(&*file)? {
-            Some((index, data_len)) => Ok(Some(Self::new(path, file, index, data_len))),
+            Some((index, data_len)) => Ok(Ok(Self::new(path, file, index, data_len))),
             None => Self::scan(path, file),
         }
     }
 
     /// As [`Segment::open`], by reading all frames up to the first damaged one, without any footer.
-    pub(crate) fn open_by_scan(fs: &dyn Fs, path: &Path) -> io::Result<Option<Self>> {
-        Self::scan(path, fs.open(path)?)
+    pub(crate) fn open_by_scan(fs: &dyn Fs, path: &Path) -> io::Result<Result<Self, HeaderError>> {
+        Self::scan(path, Arc::from(fs.open(path)?))
     }
 
-    fn scan(path: &Path, file: Box<dyn FsFile>) -> io::Result<Option<Self>> {
-        let Ok(mut frames) = FrameReader::new(&*file, &FORMAT)? else { return Ok(None) };
+    fn scan(path: &Path, file: Arc<dyn FsFile>) -> io::Result<Result<Self, HeaderError>> {
+        let mut frames = match FrameReader::new(&*file, &FORMAT)? {
+            Ok(frames) => frames,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut index = HashMap::new();
         while let Some(frame) = frames.next_frame() {
             let location = Location { offset: frame.offset, len: frame.body.len() as u32 };
@@ -176,10 +181,10 @@ impl Segment {
             }
         }
         let data_len = frames.position();
-        Ok(Some(Self::new(path, file, Index::Scanned(index), data_len)))
+        Ok(Ok(Self::new(path, file, Index::Scanned(index), data_len)))
     }
 
-    fn new(path: &Path, file: Box<dyn FsFile>, index: Index, data_len: u64) -> Self {
+    fn new(path: &Path, file: Arc<dyn FsFile>, index: Index, data_len: u64) -> Self {
         let (path, bad) = (path.to_path_buf(), Mutex::default());
         Self { path, file, data_len, index, has_bad: AtomicBool::new(false), bad }
     }
@@ -332,7 +337,9 @@ fn parse_tail(tail: &[u8], tail_at: u64) -> Option<(Index, u64)> {
 pub(crate) struct Listing {
     /// Newest first: the newest record of an action wins.
     pub(crate) segments: Vec<Arc<Segment>>,
-    /// Files that could not be read as segments.
+    /// Files without a header: just created, or left by a killed run; and those of another version.
+    pub(crate) passed_over: Vec<PathBuf>,
+    /// Files that could not be read, or not as segments.
     pub(crate) unreadable: Vec<PathBuf>,
     /// A number above that of every segment.
     pub(crate) next_number: u64,
@@ -357,8 +364,9 @@ pub(crate) fn open_all(fs: &dyn Fs, folder: &Path) -> io::Result<Listing> {
             listing.next_number = listing.next_number.max(number + 1);
             let path = folder.join(name);
             match Segment::open(fs, &path) {
-                Ok(Some(segment)) => listing.segments.push(Arc::new(segment)),
-                Ok(None) => listing.unreadable.push(path),
+                Ok(Ok(segment)) => listing.segments.push(Arc::new(segment)),
+                Ok(Err(HeaderError::Short | HeaderError::Version(_))) => listing.passed_over.push(path),
+                Ok(Err(HeaderError::Foreign)) => listing.unreadable.push(path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => vanished = true,
                 Err(_) => listing.unreadable.push(path),
             }

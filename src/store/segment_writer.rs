@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::store::frame::{self, HEADER_LEN};
+use crate::store::frame;
 use crate::store::fs::{Fs, FsFile};
 use crate::store::segment::{
     ENTRY_LEN, Entry, EntryKey, EntryKind, FANOUT_LEN, FANOUT_SLOTS, FORMAT, INDEX_MAGIC, Location, TRAILER_LEN,
@@ -65,6 +65,11 @@ impl SegmentWriter {
 
     pub(crate) fn contains(&self, key: &EntryKey) -> bool {
         self.index.contains_key(key)
+    }
+
+    /// Whether nothing has reached the file.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.flushed == 0
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -145,7 +150,7 @@ impl SegmentWriter {
     /// Writes buffer and footer, without syncing. After an error the segment remains readable as an unsealed one.
     pub(crate) fn seal(&mut self) -> io::Result<()> {
         self.flush()?;
-        if self.flushed < HEADER_LEN as u64 {
+        if self.is_unwritten() {
             return Ok(());
         }
         let mut entries: Vec<(&EntryKey, &Location)> = self.index.iter().collect();

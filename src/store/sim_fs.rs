@@ -314,7 +314,11 @@ impl Fs for SimFs {
             return Err(io::ErrorKind::NotFound.into());
         }
         let all = state.names.keys().chain(state.folders.keys());
-        Ok(all.filter(|path| path.parent() == Some(folder)).filter_map(|path| path.file_name()).map(Into::into).collect())
+        Ok(all
+            .filter(|path| path.parent() == Some(folder))
+            .filter_map(|path| path.file_name())
+            .map(Into::into)
+            .collect())
     }
 
     fn metadata(&self, path: &Path) -> io::Result<Meta> {

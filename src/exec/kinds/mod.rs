@@ -10,7 +10,7 @@ use crate::graph::node::Kind;
 ///
 /// # Errors
 /// What went wrong; the worker decides about further attempts.
-pub fn run(world: &World, job: &Job, log: &mut dyn Log) -> Result<Produced, WorkError> {
+pub(in crate::exec) fn run(world: &World, job: &Job, log: &mut dyn Log) -> Result<Produced, WorkError> {
     match &job.node.kind {
         Kind::Exec(exec) => exec::run(world, job, exec, log),
         Kind::Group => Ok(Produced::default()),

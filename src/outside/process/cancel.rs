@@ -101,13 +101,11 @@ impl Cancel {
         }
     }
 
-    /// Waits until the level rises above what it is now, or `timeout` has passed; returns the level then.
-    pub fn pause(&self, timeout: Duration) -> Level {
-        let mut fds: Vec<PollFd<'_>> = self
-            .bell_above(self.level())
-            .map(|bell| PollFd::from_borrowed_fd(bell, PollFlags::IN))
-            .into_iter()
-            .collect();
+    /// Waits until the level exceeds `level`, or `timeout` has passed; returns the level then. Pass the level that was
+    /// last acted on, so that a rise just before the call is not missed.
+    pub fn pause_at(&self, level: Level, timeout: Duration) -> Level {
+        let mut fds: Vec<PollFd<'_>> =
+            self.bell_above(level).map(|bell| PollFd::from_borrowed_fd(bell, PollFlags::IN)).into_iter().collect();
         // A wait cut short by a signal is as good as any other end of it: callers look at the level and come back.
         let _ = poll(&mut fds, Some(&poll_timeout(timeout)));
         self.level()
@@ -170,8 +168,8 @@ mod tests {
     fn a_pause_ends_when_the_level_rises() {
         let cancel = Cancel::new().unwrap();
         let other = cancel.clone();
-        let waiter = std::thread::spawn(move || other.pause(Duration::from_secs(3600)));
+        let waiter = std::thread::spawn(move || other.pause_at(Level::None, Duration::from_secs(3600)));
         cancel.raise(Level::Graceful);
-        assert!(waiter.join().unwrap() >= Level::Graceful || cancel.is_raised());
+        assert_eq!(waiter.join().unwrap(), Level::Graceful);
     }
 }

@@ -5,6 +5,7 @@ pub mod command;
 pub mod describe;
 mod group;
 pub mod output;
+mod pause;
 pub mod redact;
 pub mod runner;
 pub mod start_error;

@@ -23,6 +23,8 @@ impl Default for LogLimits {
 /// A line longer than this reaches the line callback in pieces.
 const LONGEST_LINE: usize = 64 * 1024;
 
+type LineCallback<'a> = Box<dyn FnMut(&[u8]) + 'a>;
+
 /// A sink that keeps a bounded log and passes on every line as it comes.
 pub struct LogCapture<'a> {
     limits: LogLimits,
@@ -30,7 +32,7 @@ pub struct LogCapture<'a> {
     tail: VecDeque<u8>,
     total: u64,
     line: Vec<u8>,
-    on_line: Option<Box<dyn FnMut(&[u8]) + 'a>>,
+    on_line: Option<LineCallback<'a>>,
 }
 
 impl<'a> LogCapture<'a> {

@@ -42,6 +42,7 @@ use crate::outside::process::command::LeftRunning;
 use crate::outside::process::command::Outcome;
 use crate::outside::process::command::OutputSink;
 use crate::outside::process::group;
+use crate::outside::process::pause::Pause;
 use crate::outside::process::start_error::StartError;
 use crate::outside::process::watcher::WatcherHandle;
 
@@ -150,9 +151,6 @@ enum Until {
 /// The longest wait for the kernel to carry out a SIGKILL, which a process stuck in a device or network file
 /// system can delay without end.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
-/// The pauses between two looks at something that has no descriptor to poll.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(32);
 /// Bytes taken from the pipe at once: all that a pipe holds by default on Linux.
 const READ_SIZE: usize = 64 * 1024;
 
@@ -356,7 +354,7 @@ fn spawn(command: &mut Command, cancel: &Cancel) -> io::Result<Child> {
     loop {
         match command.spawn() {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && !pause.is_longest() => {
-                if cancel.pause(pause.next()) > Level::None {
+                if cancel.pause_at(Level::None, pause.next()) > Level::None {
                     return Err(error);
                 }
             }
@@ -384,33 +382,6 @@ fn earlier(deadline: Option<Instant>, other: Instant) -> Option<Instant> {
     Some(deadline.map_or(other, |deadline| deadline.min(other)))
 }
 
-/// Pauses that double up to a limit.
-struct Pause {
-    next: Duration,
-}
-
-impl Default for Pause {
-    fn default() -> Self {
-        Self { next: SHORTEST_PAUSE }
-    }
-}
-
-impl Pause {
-    fn next(&mut self) -> Duration {
-        let now = self.next;
-        self.next = (now * 2).min(LONGEST_PAUSE);
-        now
-    }
-
-    fn next_end(&mut self) -> Instant {
-        Instant::now() + self.next()
-    }
-
-    fn is_longest(&self) -> bool {
-        self.next == LONGEST_PAUSE
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -422,6 +393,7 @@ mod tests {
     use crate::outside::process::output::LogCapture;
     use crate::outside::process::output::LogLimits;
     use crate::outside::process::start_error::StartErrorKind;
+    use crate::outside::process::watcher::Finished;
     use crate::outside::process::watcher::WatcherSpec;
 
     /// No test waits this long; a protection that fails would.
@@ -523,20 +495,16 @@ mod tests {
 
     #[test]
     fn a_command_inherits_no_other_descriptor() {
+        // What the test program itself was started with is passed on by everyone.
+        let plain = Command::new("/bin/ls").arg("/proc/self/fd").output().unwrap();
         let lock = tempfile::tempfile().unwrap();
-        let spec = WatcherSpec { program: "/bin/cat".into(), args: Vec::new(), lock: Some(lock) };
-        let watcher = Arc::new(WatcherHandle::new(spec));
+        let watcher_spec = WatcherSpec { program: "/bin/cat".into(), args: Vec::new(), lock: Some(lock) };
+        let watcher = Arc::new(WatcherHandle::new(watcher_spec));
         let runner = LocalRunner::new(Patience::default(), Some(Arc::clone(&watcher)));
         let mut log = Vec::new();
-        // The listing's own descriptor is the fourth.
-        let outcome = runner.run(&spec_of_fd_listing(), &Cancel::new().unwrap(), &mut log);
-        assert_eq!((outcome.end, String::from_utf8(log).unwrap().as_str()), (End::Exited(0), "0\n1\n2\n3\n"));
-        assert_eq!(watcher.problem(), None);
-        assert_eq!(watcher.finish(), crate::outside::process::watcher::Finished::NothingLeft);
-    }
-
-    fn spec_of_fd_listing() -> CommandSpec {
-        spec("/bin/ls", &["/proc/self/fd"])
+        let outcome = runner.run(&spec("/bin/ls", &["/proc/self/fd"]), &Cancel::new().unwrap(), &mut log);
+        assert_eq!((outcome.end, log), (End::Exited(0), plain.stdout));
+        assert_eq!((watcher.problem(), watcher.finish()), (None, Finished::NothingLeft));
     }
 
     #[test]
@@ -558,14 +526,16 @@ mod tests {
 
     #[test]
     fn a_command_that_obeys_the_request_ends_in_its_own_way() {
-        let script = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 1000 & wait; done";
+        // The background process reports ready only once it has traded the shell's handlers for its own program's: a
+        // signal in the instant between `fork` and `exec` of a shell that traps it is lost.
+        let script = "trap 'echo bye; exit 0' TERM; sh -c 'echo ready; exec sleep 1000' & wait";
         let (outcome, log) = run_cancelled(FOR_EVER, script, &[("ready", Level::Graceful)]);
         assert_eq!((outcome.end, log.as_str()), (End::Cancelled, "ready\nbye\n"));
     }
 
     #[test]
     fn a_second_request_ends_the_grace() {
-        let script = "trap 'echo no' TERM; echo ready; while :; do sleep 1000 & wait; done";
+        let script = "trap 'echo no' TERM; sh -c 'echo ready; exec sleep 1000' & wait; exec sleep 1000";
         let steps = [("ready", Level::Graceful), ("no", Level::Now)];
         let (outcome, log) = run_cancelled(FOR_EVER, script, &steps);
         assert_eq!((outcome.end, log.as_str()), (End::Cancelled, "ready\nno\n"));
@@ -661,7 +631,7 @@ mod tests {
         let long = "x".repeat(3 << 20);
         let in_dir = |dir: &str| CommandSpec { dir: dir.into(), ..sh("") };
         let cases = [
-            (spec("sh", &[]), StartErrorKind::NotAbsolute, "sh"),
+            (spec("sh", &[]), StartErrorKind::NotAbsolute, "absolute path"),
             (spec(&absent, &[]), StartErrorKind::NoProgram, "install"),
             (spec(&dangling, &[]), StartErrorKind::NoProgram, "symbolic link"),
             (spec(&no_interpreter, &[]), StartErrorKind::NoInterpreter, "/no/such/interpreter"),

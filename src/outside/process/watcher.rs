@@ -350,7 +350,7 @@ mod tests {
     fn when_the_pipe_closes_the_groups_that_remain_are_ended() {
         let (mut stubborn, out, group) = child("trap '' TERM; sleep 1000 & echo x; wait; sleep 1000");
         wait_for_output(&out);
-        let (mut spared, _out, spared_group) = child("sleep 1000");
+        let (mut spared, _out, spared_group) = child("exec sleep 1000");
         let (input, mut pipe) = io::pipe().unwrap();
         write!(
             pipe,
@@ -363,14 +363,14 @@ mod tests {
         watch(input.as_fd(), Duration::from_millis(20));
         assert!(!group::is_alive(group));
         assert!(group::is_alive(spared_group));
-        spared.kill().unwrap();
+        group::send(spared_group, Signal::KILL);
         spared.wait().unwrap();
         stubborn.wait().unwrap();
     }
 
     #[test]
     fn a_group_whose_number_was_given_anew_is_spared() {
-        let (mut stranger, _out, group) = child("sleep 1000");
+        let (mut stranger, _out, group) = child("exec sleep 1000");
         let started = group::start_time(group).unwrap();
         for leader in [Leader::Started(None), Leader::Started(Some(started - 1))] {
             let mut groups = Groups { known: vec![(group, leader)], partial: Vec::new() };

@@ -11,15 +11,17 @@ use std::ptr;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::de::DeserializeOwned;
 
-use crate::base::diag::{self, Diagnostic, quoted};
+use crate::base::diag::{self, Diagnostic, Span, quoted};
 use crate::base::suggest::closest;
 use crate::spec::yaml::expect::{Failure, Place, Problem};
 use crate::spec::yaml::scalar::{Core, core};
 use crate::spec::yaml::tree::{Entry, Key, Style, Tree, Value};
 
 mod access;
+mod part;
+mod variant;
 
-pub(super) use access::Node;
+use access::Node;
 
 /// Problems of one decode after which it stops.
 const MOST_PROBLEMS: usize = 50;
@@ -132,9 +134,7 @@ impl Context {
         }
         let free = known.iter().copied().filter(|name| !others.iter().any(|entry| entry.key.as_str() == *name));
         if self.unknown.borrow_mut().insert(id(key)) {
-            let meant = closest(key.as_str(), free.clone());
-            let problem = Diagnostic::error(format!("unknown field {}", quoted(key.as_str()))).label(key.span(), "");
-            self.report(problem.note(list("possible here", free)).did_you_mean(meant));
+            self.report(unknown("field", key.as_str(), key.span(), free));
         }
     }
 }
@@ -151,20 +151,18 @@ fn explain(problem: &Problem, tree: &Tree<'_>, place: Place) -> Diagnostic {
         }
         Problem::MissingField(field) => Diagnostic::error(format!("missing field `{field}`"))
             .label(place.span, format!("this needs a field `{field}`")),
-        Problem::UnknownField { field, known } => {
-            let diagnostic = Diagnostic::error(format!("unknown field {}", quoted(field))).label(place.span, "");
-            diagnostic
-                .note(list("possible here", known.iter().copied()))
-                .did_you_mean(closest(field, known.iter().copied()))
-        }
-        Problem::UnknownVariant { variant, known } => {
-            let diagnostic = Diagnostic::error(format!("unknown value {}", quoted(variant))).label(place.span, "");
-            diagnostic
-                .note(list("possible here", known.iter().copied()))
-                .did_you_mean(closest(variant, known.iter().copied()))
-        }
+        Problem::UnknownField { field, known } => unknown("field", field, place.span, known.iter().copied()),
+        Problem::UnknownVariant { variant, known } => unknown("value", variant, place.span, known.iter().copied()),
         Problem::Other(message) => Diagnostic::error(message.as_str()).label(place.span, ""),
     }
+}
+
+/// A word that is none of `names`.
+fn unknown<'n>(what: &str, word: &str, span: Span, names: impl Iterator<Item = &'n str> + Clone) -> Diagnostic {
+    Diagnostic::error(format!("unknown {what} {}", quoted(word)))
+        .label(span, "")
+        .note(list("possible here", names.clone()))
+        .did_you_mean(closest(word, names))
 }
 
 /// What to write instead, where the mistake is a common one.

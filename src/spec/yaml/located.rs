@@ -177,3 +177,28 @@ where
         OneOrMany::Many(many) => many,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_formats_see_the_value_alone() {
+        let read: Located<String> = serde_json::from_str("\"x\"").unwrap();
+        assert_eq!((read.as_str(), read.span), ("x", Span::default()));
+        assert_eq!(serde_json::to_string(&read).unwrap(), "\"x\"");
+        assert_eq!(schemars::schema_for!(Located<u8>), schemars::schema_for!(u8));
+    }
+
+    #[test]
+    fn the_place_passes_through_serde_and_is_no_part_of_the_value() {
+        let span = Span::new(SourceId::from_u32(7), u32::MAX - 1, u32::MAX);
+        let (source, range) = pack(span);
+        assert_eq!(unpack(source, range), span);
+        assert_eq!(Located::new(1, span), Located::new(1, Span::default()));
+        assert_eq!(
+            std::collections::BTreeSet::from([Located::new("x".to_owned(), span)]).get("x").map(|x| x.span),
+            Some(span)
+        );
+    }
+}

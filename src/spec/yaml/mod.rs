@@ -4,11 +4,12 @@
 //! or a part of one, into any `Deserialize` type. Both add all they find wrong to a list of diagnostics.
 //!
 //! The events come from `granit-parser`, the parser inside `serde-saphyr`, and not through `serde-saphyr` itself: its
-//! `Spanned` allocates for each value, a decode ends at the first error, and what a plain scalar looked like is gone
-//! once it has been read as a float.
+//! decode ends at the first error, its `Spanned` carries two places of several words for each value and not the style
+//! of a scalar, and the anchors, keys and budgets are checked here by our rules in any case.
 
 mod decode;
 mod expect;
+mod keys;
 mod located;
 mod parse;
 mod scalar;

@@ -1,13 +1,13 @@
 //! Events to tree, strictly: what YAML allows and nobody means is refused here.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
 use rustc_hash::FxHashMap;
 
 use crate::base::diag::{Diagnostic, SourceId, Span, quoted};
+use crate::spec::yaml::keys::repeated_keys;
 use crate::spec::yaml::scalar::{Core, core};
 use crate::spec::yaml::syntax;
 use crate::spec::yaml::tree::{Entry, Key, Style, Tree};
@@ -34,8 +34,6 @@ impl Default for Limits {
     }
 }
 
-/// Maps of fewer entries are searched for duplicate keys pair by pair.
-const FEW_ENTRIES: usize = 12;
 /// Bytes of a scalar that count as one more node in the alias budget.
 const BYTES_PER_NODE: u64 = 32;
 
@@ -79,11 +77,8 @@ pub fn parse<'a>(source: SourceId, text: &'a str, limits: &Limits, problems: &mu
         let step = match event {
             Ok((event, at)) => builder.event(event, &at),
             Err(error) => {
-                let problem = syntax::explain(&error, text, |start, end| span(source, text, start, end));
-                Err(match builder.frames.last() {
-                    Some(open) if open.is_flow => problem.secondary(open.span, "still open"),
-                    _ => problem,
-                })
+                let open = builder.frames.last().filter(|frame| frame.is_flow).map(|frame| frame.span);
+                Err(syntax::explain(&error, text, open, |start, end| span(source, text, start, end)))
             }
         };
         if let Err(problem) = step {
@@ -229,7 +224,10 @@ impl<'a> Builder<'a, '_> {
                         self.problems.push(Diagnostic::error(message).label(mark, ""));
                     }
                 }
-                _ => self.check_tag(Some(tag), "str", at),
+                _ => {
+                    self.check_tag(Some(tag), "str", at);
+                    empty = false;
+                }
             }
         }
         if !empty {
@@ -382,39 +380,4 @@ fn core_kind(text: &str) -> &'static str {
         Core::Float(_) => "float",
         Core::Text => "str",
     }
-}
-
-/// Indices of the entries whose key was there before, in order; each is reported.
-fn repeated_keys(entries: &[Entry<'_>], most: usize, problems: &mut Vec<Diagnostic>) -> Vec<usize> {
-    let mut repeated = Vec::new();
-    let mut report = |first: usize, again: usize| {
-        repeated.push(again);
-        if problems.len() >= most {
-            return;
-        }
-        let (first, key) = (&entries[first].key, &entries[again].key);
-        problems.push(
-            Diagnostic::error(format!("duplicate key {}", quoted(key.as_str())))
-                .label(key.span(), "this one is here again")
-                .secondary(first.span(), "first here"),
-        );
-    };
-    if entries.len() <= FEW_ENTRIES {
-        for (again, entry) in entries.iter().enumerate() {
-            let same = |other: &Entry<'_>| other.key.as_str() == entry.key.as_str();
-            if let Some(first) = entries[..again].iter().position(same) {
-                report(first, again);
-            }
-        }
-    } else {
-        // The hasher is a keyed one: keys come from a file that may mean harm.
-        let mut seen = HashMap::with_capacity(entries.len());
-        for (again, entry) in entries.iter().enumerate() {
-            let first = *seen.entry(entry.key.as_str()).or_insert(again);
-            if first != again {
-                report(first, again);
-            }
-        }
-    }
-    repeated
 }

@@ -8,14 +8,19 @@ const QUOTE_COLON: &str = "put a text with `: ` in quotes";
 const QUOTE_BRACKETS: &str = "put a text with one of `{}[],` in quotes";
 const QUOTE_SPECIAL: &str = "put a text that starts with a special character in quotes";
 
-/// Explains an error of the parser; `span` makes a span of byte offsets.
-pub(super) fn explain(error: &ScanError, text: &str, span: impl Fn(usize, usize) -> Span) -> Diagnostic {
+/// Explains an error of the parser. `open` is the bracket that it is in; `span` makes a span of byte offsets.
+pub(super) fn explain(
+    error: &ScanError,
+    text: &str,
+    open: Option<Span>,
+    span: impl Fn(usize, usize) -> Span,
+) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
     // At the end of the file the last thing written says more than an empty line.
     let at = if text.get(at..).is_some_and(|rest| rest.trim().is_empty()) { text.trim_end().len() } else { at };
     let mark = span(at, at + usize::from(at < text.len()));
     let problem = |message: &str| Diagnostic::error(message);
-    match error.kind() {
+    let explained = match error.kind() {
         ErrorKind::UnclosedFlowCollection { open } => problem(&format!("`{open}` is never closed")).label(mark, ""),
         ErrorKind::UnexpectedEofFlowSequence | ErrorKind::ExpectedFlowSequenceSeparator => {
             problem("expected `,` or `]`").label(mark, "").help(QUOTE_BRACKETS)
@@ -73,5 +78,18 @@ pub(super) fn explain(error: &ScanError, text: &str, span: impl Fn(usize, usize)
         }
         ErrorKind::BomInsideDocument => problem("a byte-order mark inside the file").label(mark, "").help("remove it"),
         kind => problem("the file is not valid YAML").label(mark, kind.to_string()),
+    };
+    match (error.kind(), open) {
+        (
+            ErrorKind::UnexpectedEofFlowSequence
+            | ErrorKind::ExpectedFlowSequenceSeparator
+            | ErrorKind::UnexpectedEofFlowMapping
+            | ErrorKind::UnexpectedEofImplicitFlowMapping
+            | ErrorKind::ExpectedFlowMappingSeparator
+            | ErrorKind::InvalidColonPlacement
+            | ErrorKind::MappingValueNotAllowed,
+            Some(open),
+        ) => explained.secondary(open, "still open"),
+        _ => explained,
     }
 }

@@ -1,25 +1,23 @@
 //! The deserializer itself: what a tree offers to a type that is being decoded.
 
-use serde::de::value::{StrDeserializer, U32Deserializer, U64Deserializer};
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use crate::base::diag::{Diagnostic, Span, quoted};
-use crate::base::suggest::closest;
-use crate::spec::yaml::decode::{Context, Excuses, id, list};
+use crate::base::diag::Span;
+use crate::spec::yaml::decode::part::{KeyNode, Parts};
+use crate::spec::yaml::decode::variant::Variant;
+use crate::spec::yaml::decode::{Context, Excuses, id, list, unknown};
 use crate::spec::yaml::expect::{Failure, Place};
-use crate::spec::yaml::located::{LOCATED, pack};
+use crate::spec::yaml::located::LOCATED;
 use crate::spec::yaml::scalar::{Core, core};
-use crate::spec::yaml::tree::{Entry, Key, Style, Tree, Value};
+use crate::spec::yaml::tree::{Entry, Style, Tree, Value};
 
-type Outcome<T> = Result<T, Failure>;
+pub(super) type Outcome<T> = Result<T, Failure>;
 
 /// A node that is being decoded.
 #[derive(Clone, Copy)]
-pub(in crate::spec::yaml) struct Node<'t, 'a> {
-    tree: &'t Tree<'a>,
+pub(super) struct Node<'t, 'a> {
+    pub(super) tree: &'t Tree<'a>,
     context: &'t Context,
 }
 
@@ -34,7 +32,7 @@ impl<'t, 'a> Node<'t, 'a> {
     }
 
     /// Makes the failure one of this node, if it is not one of something within it.
-    fn settle(self, failure: Failure) -> Failure {
+    pub(super) fn settle(self, failure: Failure) -> Failure {
         self.context.settle(failure, self.tree, &Excuses::default())
     }
 
@@ -66,13 +64,7 @@ impl<'t, 'a> Node<'t, 'a> {
             return Ok(());
         }
         let mut failure = <Failure as de::Error>::unknown_variant(variant, variants);
-        let names = || variants.iter().copied();
-        self.context.report(
-            Diagnostic::error(format!("unknown value {}", quoted(variant)))
-                .label(span, "")
-                .note(list("possible here", names()))
-                .did_you_mean(closest(variant, names())),
-        );
+        self.context.report(unknown("value", variant, span, variants.iter().copied()));
         failure.set_place(Place { node: id(self.tree), span });
         Err(failure)
     }
@@ -136,11 +128,7 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Outcome<V::Value> {
-        if name == LOCATED {
-            visitor.visit_seq(Parts { node: self, step: 0 })
-        } else {
-            visitor.visit_newtype_struct(self)
-        }
+        if name == LOCATED { visitor.visit_seq(Parts::of(self)) } else { visitor.visit_newtype_struct(self) }
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Outcome<V::Value> {
@@ -195,7 +183,12 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
             }
         };
         self.variant_is_known(name, span, variants)?;
-        visitor.visit_enum(Variant { name, content }).map_err(|failure| self.settle(failure))
+        if content.is_some_and(|content| self.context.is_left_out(content.tree)) {
+            let mut failure = <Failure as de::Error>::custom("a variant without its content");
+            failure.set_place(Place { node: id(self.tree), span });
+            return Err(failure);
+        }
+        visitor.visit_enum(Variant::new(name, content)).map_err(|failure| self.settle(failure))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Outcome<V::Value> {
@@ -290,7 +283,7 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, '_> {
                 context.unknown_field(key, known, self.entries);
                 continue;
             }
-            return seed.deserialize(KeyNode { key }).map(Some).map_err(|mut failure| {
+            return seed.deserialize(KeyNode::new(key)).map(Some).map_err(|mut failure| {
                 self.remember_good();
                 if failure.place().is_none() {
                     // The key as a node of its own, so that the message describes it and not the value.
@@ -317,145 +310,5 @@ impl<'de> MapAccess<'de> for &mut Entries<'_, '_> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.entries.len() - self.next)
-    }
-}
-
-/// A key that is being decoded.
-#[derive(Clone, Copy)]
-struct KeyNode<'t, 'a> {
-    key: &'t Key<'a>,
-}
-
-impl<'de> Deserializer<'de> for KeyNode<'_, '_> {
-    type Error = Failure;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Outcome<V::Value> {
-        visitor.visit_str(self.key.as_str())
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Outcome<V::Value> {
-        if name == LOCATED {
-            visitor.visit_seq(Parts { node: self, step: 0 })
-        } else {
-            visitor.visit_newtype_struct(self)
-        }
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Outcome<V::Value> {
-        StrDeserializer::new(self.key.as_str()).deserialize_enum(name, variants, visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Outcome<V::Value> {
-        visitor.visit_some(self)
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
-    }
-}
-
-/// Something that stands somewhere.
-trait Placed {
-    fn span(&self) -> Span;
-}
-
-impl Placed for Node<'_, '_> {
-    fn span(&self) -> Span {
-        self.tree.span()
-    }
-}
-
-impl Placed for KeyNode<'_, '_> {
-    fn span(&self) -> Span {
-        self.key.span()
-    }
-}
-
-/// What [`Located`](crate::spec::yaml::Located) is made of.
-struct Parts<N> {
-    node: N,
-    step: u8,
-}
-
-impl<'de, N: Placed + Copy + Deserializer<'de, Error = Failure>> SeqAccess<'de> for Parts<N> {
-    type Error = Failure;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Outcome<Option<S::Value>> {
-        self.step += 1;
-        let (source, range) = pack(self.node.span());
-        match self.step {
-            1 => {
-                let source: U32Deserializer<Failure> = source.into_deserializer();
-                seed.deserialize(source).map(Some)
-            }
-            2 => {
-                let range: U64Deserializer<Failure> = range.into_deserializer();
-                seed.deserialize(range).map(Some)
-            }
-            3 => seed.deserialize(self.node).map(Some),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// An enum's variant: a name, or a map of one entry.
-struct Variant<'t, 'a> {
-    name: &'t str,
-    content: Option<Node<'t, 'a>>,
-}
-
-impl<'de, 't, 'a> EnumAccess<'de> for Variant<'t, 'a> {
-    type Error = Failure;
-    type Variant = Content<'t, 'a>;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Outcome<(S::Value, Self::Variant)> {
-        let name: StrDeserializer<'_, Failure> = StrDeserializer::new(self.name);
-        Ok((seed.deserialize(name)?, Content { name: self.name, node: self.content }))
-    }
-}
-
-/// What a variant holds.
-struct Content<'t, 'a> {
-    name: &'t str,
-    node: Option<Node<'t, 'a>>,
-}
-
-impl<'t, 'a> Content<'t, 'a> {
-    fn needed(&self) -> Outcome<Node<'t, 'a>> {
-        self.node.ok_or_else(|| {
-            de::Error::custom(format!("{} needs a value: write `{}: ...`", quoted(self.name), self.name))
-        })
-    }
-}
-
-impl<'de> VariantAccess<'de> for Content<'_, '_> {
-    type Error = Failure;
-
-    fn unit_variant(self) -> Outcome<()> {
-        match self.node {
-            Some(node) if !node.tree.is_null() => {
-                Err(node.settle(de::Error::custom(format!("{} has no value", quoted(self.name)))))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Outcome<S::Value> {
-        let node = self.needed()?;
-        seed.deserialize(node).map_err(|failure| node.settle(failure))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Outcome<V::Value> {
-        self.needed()?.deserialize_tuple(length, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Outcome<V::Value> {
-        self.needed()?.deserialize_struct("", fields, visitor)
     }
 }

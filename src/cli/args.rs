@@ -1,0 +1,380 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
+#[derive(Debug, Parser)]
+#[command(name = "ocelot", version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Common {
+    /// Work in this directory.
+    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    pub dir: Option<String>,
+    /// How results are shown.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub output: OutputForm,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+    /// Print what commands print, and more.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Let nobody use the network.
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Fail if `ocelot.lock` would change.
+    #[arg(long, global = true)]
+    pub locked: bool,
+    /// Use this lock file instead of `ocelot.lock`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub lock: Option<String>,
+    /// Fail at once if another run is at work in this workspace, instead of waiting for it.
+    #[arg(long, global = true)]
+    pub no_wait: bool,
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// Progress on a terminal, plain lines otherwise.
+    #[default]
+    Human,
+    /// Plain lines.
+    Plain,
+    /// One JSON event per line.
+    Json,
+    /// Groups and annotations of GitHub Actions.
+    Github,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build collector layers: `run layers` with flags for its parameters.
+    Build(BuildArgs),
+    /// Run a pipeline, or targets of it.
+    Run(RunArgs),
+    /// Show what a run would do, and why; changes nothing.
+    Plan(PlanArgs),
+    /// Print the graph.
+    Graph(GraphArgs),
+    /// Say why a node is what it is: which input changed, old and new value.
+    Why(NodeArgs),
+    /// Print what a node printed when it last ran.
+    Log(NodeArgs),
+    /// Check a pipeline and every file it uses; reports all problems.
+    Validate(SelectArgs),
+    /// List what there is.
+    List(ListArgs),
+    /// Ask remotes again and move `ocelot.lock`.
+    Update(UpdateArgs),
+    /// Remove outputs whose content we recorded.
+    Clean(SelectArgs),
+    /// Look after the cache.
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Print the JSON Schema of a file.
+    Schema(SchemaArgs),
+    /// Ends the commands of a run that died.
+    #[command(name = "__watch", hide = true)]
+    Watch,
+}
+
+/// A pipeline, targets, parameters.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SelectArgs {
+    /// A pipeline (file, or name in `pipelines/`) first, then targets such as `layer` or `'layer[*,arm64]'`.
+    #[arg(value_name = "PIPELINE|TARGET")]
+    pub words: Vec<String>,
+    /// The pipeline; then every word is a target.
+    #[arg(short, long, value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Set a parameter; lists are separated by commas or repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `run`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// What.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// How.
+    #[command(flatten)]
+    pub how: HowArgs,
+    /// Only show what would be done, as `plan`.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Arguments for the one `exec` that is the target.
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+/// How a run goes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct HowArgs {
+    /// How many nodes may work at once; the number of processors unless given.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<u32>,
+    /// After a failure, go on with what does not depend on it (the default).
+    #[arg(long, overrides_with = "fail_fast")]
+    pub keep_going: bool,
+    /// Stop starting nodes after the first failure.
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Run this node again whatever is known of it.
+    #[arg(long, value_name = "NODE")]
+    pub force: Vec<String>,
+    /// Do not read the action cache.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Run every `exec` in a fresh directory with only its declared inputs.
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Keep intermediate files under `.ocelot/work/`.
+    #[arg(long)]
+    pub keep_temp: bool,
+}
+
+/// `plan`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlanArgs {
+    /// What.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Plan as if these nodes were forced.
+    #[arg(long, value_name = "NODE")]
+    pub force: Vec<String>,
+    /// Plan as if the action cache were not read.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Exit with 10 if anything is to be done.
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `graph`.
+#[derive(Clone, Debug, Args)]
+pub struct GraphArgs {
+    /// What.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// How it is drawn.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: GraphFormat,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Indented text.
+    #[default]
+    Tree,
+    /// For Graphviz.
+    Dot,
+    /// For Markdown pages.
+    Mermaid,
+    /// For machines.
+    Json,
+    /// A page.
+    Html,
+}
+
+/// A node of the pipeline last run here.
+#[derive(Clone, Debug, Args)]
+pub struct NodeArgs {
+    /// The node, for example `'collector[arm64]'`.
+    pub node: String,
+    /// Another pipeline than the one last run here.
+    #[arg(short, long, value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Set a parameter.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// Of what.
+    #[arg(value_enum)]
+    pub what: ListWhat,
+    /// The pipeline, for nodes.
+    #[arg(short, long, value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Set a parameter.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Only nodes that files changed since this commit reach.
+    #[arg(long, value_name = "GITREF")]
+    pub since: Option<String>,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListWhat {
+    /// Distributions with their tags.
+    Distributions,
+    /// Custom components.
+    Components,
+    /// Nodes of a pipeline.
+    Nodes,
+    /// Regions.
+    Regions,
+    /// Pipelines.
+    Pipelines,
+}
+
+/// `update`.
+#[derive(Clone, Debug, Args)]
+pub struct UpdateArgs {
+    /// What.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// Write the lock to this file instead.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<String>,
+}
+
+/// `schema`.
+#[derive(Clone, Debug, Args)]
+pub struct SchemaArgs {
+    /// Of which file.
+    #[arg(value_enum)]
+    pub file: SchemaFile,
+}
+
+/// Files that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum SchemaFile {
+    /// `pipelines/*.yaml`.
+    Pipeline,
+    /// `config/distributions.yaml`.
+    Distributions,
+    /// `config/component_dependencies.yaml`.
+    ComponentDependencies,
+    /// `config/regions.yaml`.
+    Regions,
+    /// `config/ocelot.yaml`.
+    Ocelot,
+    /// `ocelot.lock`.
+    Lock,
+}
+
+/// `cache`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Where it is and how much it holds.
+    Info,
+    /// Hash everything again; damage is set aside.
+    Verify,
+    /// Drop what is old or too much.
+    Gc,
+    /// Write the results of targets, with all they name, into one file.
+    Export {
+        /// What.
+        #[command(flatten)]
+        select: SelectArgs,
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        out: String,
+    },
+    /// Take in such a file; everything is verified first.
+    Import {
+        /// The file.
+        file: String,
+    },
+}
+
+/// `build`: the flags of the original tool, with the same meaning.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BuildArgs {
+    /// Distribution from `config/distributions.yaml`, or `all`; may repeat.
+    #[arg(short, long, value_name = "NAME")]
+    pub distribution: Vec<String>,
+    /// `amd64`, `arm64` or `all`; may repeat.
+    #[arg(short, long, value_name = "ARCH")]
+    pub architecture: Vec<String>,
+    /// `owner/name`, URL, or a local repository or folder.
+    #[arg(short = 'r', long, value_name = "REPO")]
+    pub upstream_repo: Option<String>,
+    /// Branch, tag or commit.
+    #[arg(short = 'b', long, value_name = "REF")]
+    pub upstream_ref: Option<String>,
+    /// Base of the layer name.
+    #[arg(short, long, value_name = "NAME")]
+    pub layer_name: Option<String>,
+    /// Compatible runtimes.
+    #[arg(long, value_name = "RUNTIME", num_args = 1..)]
+    pub runtimes: Vec<String>,
+    /// Region to publish in, or `all`; may repeat.
+    #[arg(long, value_name = "REGION")]
+    pub region: Vec<String>,
+    /// Build and check only.
+    #[arg(long)]
+    pub skip_publish: bool,
+    /// Let everybody use the layer.
+    #[arg(long)]
+    pub public: bool,
+    /// Another pipeline than `layers`.
+    #[arg(short, long, value_name = "PIPELINE", default_value = "layers")]
+    pub pipeline: String,
+    /// Set another parameter.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// How.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+impl BuildArgs {
+    /// The same as parameters of the pipeline.
+    pub fn sets(&self) -> Vec<String> {
+        let mut sets = self.set.clone();
+        let lists = [
+            ("distribution", &self.distribution),
+            ("arch", &self.architecture),
+            ("runtimes", &self.runtimes),
+            ("region", &self.region),
+        ];
+        for (name, values) in lists {
+            sets.extend(values.iter().map(|value| format!("{name}={value}")));
+        }
+        let single =
+            [("upstream-repo", &self.upstream_repo), ("upstream-ref", &self.upstream_ref), ("layer-name", &self.layer_name)];
+        for (name, value) in single {
+            sets.extend(value.iter().map(|value| format!("{name}={value}")));
+        }
+        if self.skip_publish {
+            sets.push("publish=false".to_owned());
+        }
+        if self.public {
+            sets.push("public=true".to_owned());
+        }
+        sets
+    }
+}

@@ -1,0 +1,67 @@
+//! `build`: the local workflow in one call, and its summary.
+
+use std::fmt::Write as _;
+
+use crate::action::result::ActionResult;
+use crate::cli::args::{BuildArgs, OutputForm, SelectArgs};
+use crate::cli::commands::print;
+use crate::cli::commands::run::{RunRequest, run_selection};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Process, Workspace};
+use crate::graph::node::Kind;
+use crate::report::lines::duration;
+
+/// `build`.
+///
+/// # Errors
+/// If it could not begin.
+pub(in crate::cli) fn build(process: &Process, args: &BuildArgs) -> Result<Exit, Stop> {
+    let select =
+        SelectArgs { words: Vec::new(), pipeline: Some(args.pipeline.clone()), set: args.sets() };
+    let selection = workspace::select(process, &select)?;
+    let report = run_selection(process, RunRequest { selection, how: &args.how, extra_args: &[] })?;
+    if let (Some(workspace), true) = (&report.workspace, process.common.output != OutputForm::Json) {
+        print(&summary(workspace, &report.outcome.map(|outcome| outcome.worked_ms).unwrap_or_default()));
+    }
+    Ok(report.exit)
+}
+
+/// A table with a line per layer and per published version.
+fn summary(workspace: &Workspace, worked: &std::collections::BTreeMap<crate::base::id::NodeId, u64>) -> String {
+    let session = &workspace.session;
+    let mut rows = vec![["distribution", "arch", "file", "size", "duration", "ARN"].map(str::to_owned)];
+    for id in session.graph.ids().filter(|id| workspace.wanted[id.index()]) {
+        let Some(result) = session.result(id) else { continue };
+        let node = session.graph.node(id);
+        let time = worked.get(&id).map_or_else(|| "-".to_owned(), |ms| duration(*ms));
+        let fact = |name: &str| result.fact(name).unwrap_or("-").to_owned();
+        match &node.kind {
+            Kind::Package(package) => {
+                let file = package.output.clone().unwrap_or_else(|| "-".to_owned());
+                rows.push([fact("distribution"), fact("arch"), file, size(result), time, "-".to_owned()]);
+            }
+            Kind::Publish(_) => {
+                rows.push([fact("distribution"), fact("arch"), "-".into(), "-".into(), time, fact("arn")]);
+            }
+            _ => {}
+        }
+    }
+    if rows.len() == 1 {
+        return String::new();
+    }
+    let widths: Vec<usize> = (0..6).map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    out
+}
+
+fn size(result: &ActionResult) -> String {
+    let bytes = result.output("layer").map_or(0, |output| output.content.size());
+    #[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
+    let mib = bytes as f64 / f64::from(1 << 20);
+    format!("{mib:.1} MiB")
+}

@@ -1,0 +1,184 @@
+//! `cache`: looks after the content store.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::action::result::{Content, Listing, Record};
+use crate::base::digest::{ActionDigest, BlobDigest, OwnDigest};
+use crate::cli::args::{CacheCommand, SelectArgs};
+use crate::cli::commands::print;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
+use crate::engine::session::Options;
+use crate::spec::config::{SettingsFile, parse_days, parse_size};
+use crate::spec::yaml::{Limits, read};
+use crate::store::bundle::Export;
+use crate::store::cache::Cache;
+use crate::store::cache_options::Access;
+use crate::store::gc::GcPolicy;
+
+/// `cache`.
+///
+/// # Errors
+/// If the store cannot be used.
+pub(in crate::cli) fn cache(process: &Process, command: CacheCommand) -> Result<Exit, Stop> {
+    match command {
+        CacheCommand::Info => info(process),
+        CacheCommand::Verify => verify(process),
+        CacheCommand::Gc => gc(process),
+        CacheCommand::Export { select, out } => export(process, &select, &out),
+        CacheCommand::Import { file } => import(process, &file),
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> Stop {
+    Stop::environment(error)
+}
+
+fn info(process: &Process) -> Result<Exit, Stop> {
+    let cache = process.open_cache(Access::ReadOnly)?;
+    let (files, bytes) = usage(cache.root());
+    print(&format!("cache: {}\nfiles: {files}\nbytes: {bytes}\n", cache.root().display()));
+    Ok(Exit::Ok)
+}
+
+/// Number and size of the files below a folder.
+fn usage(root: &Path) -> (u64, u64) {
+    let (mut files, mut bytes) = (0, 0);
+    let mut open = vec![root.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(meta) if meta.is_dir() => open.push(entry.path()),
+                Ok(meta) => {
+                    files += 1;
+                    bytes += meta.len();
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    (files, bytes)
+}
+
+fn verify(process: &Process) -> Result<Exit, Stop> {
+    let report = process.open_cache(Access::ReadWrite)?.verify().map_err(failed)?;
+    let mut text = format!("{} records and {} blobs are whole ({} bytes)\n", report.records, report.blobs, report.bytes);
+    for damaged in &report.damaged {
+        text.push_str(&format!("damaged, set aside: {damaged}\n"));
+    }
+    print(&text);
+    Ok(if report.damaged.is_empty() { Exit::Ok } else { Exit::Failure })
+}
+
+/// Limits from `config/ocelot.yaml`, if there is one here.
+fn policy(process: &Process) -> Result<GcPolicy, Stop> {
+    let mut policy = GcPolicy::default();
+    let Ok(text) = std::fs::read_to_string(process.dir.join("config/ocelot.yaml")) else { return Ok(policy) };
+    let mut sources = crate::base::diag::SourceMap::default();
+    let source = sources.add("config/ocelot.yaml", text.as_str());
+    let mut problems = Vec::new();
+    let file: Option<SettingsFile> = read(source, &text, &Limits::default(), &mut problems);
+    let cache = file.unwrap_or_default().cache;
+    let mut wrong = |text: &crate::spec::value::Text, example: &str| {
+        problems.push(
+            crate::base::diag::Diagnostic::error(format!("cannot read `{}`", text.value))
+                .label(text.span, format!("expected for example `{example}`")),
+        );
+    };
+    if let Some(size) = &cache.max_size {
+        match parse_size(&size.value) {
+            Some(bytes) => policy.max_bytes = bytes,
+            None => wrong(size, "10 GiB"),
+        }
+    }
+    if let Some(age) = &cache.max_age {
+        match parse_days(&age.value) {
+            Some(days) => policy.max_age_days = days,
+            None => wrong(age, "30 days"),
+        }
+    }
+    if problems.is_empty() {
+        return Ok(policy);
+    }
+    Err(Stop { exit: Exit::Usage, text: crate::base::diag::render(&sources, &problems, process.colors()) })
+}
+
+fn gc(process: &Process) -> Result<Exit, Stop> {
+    let policy = policy(process)?;
+    let cache = process.open_cache(Access::ReadWrite)?;
+    let report = cache.gc(&policy, &|payload| blobs_of(&cache, payload)).map_err(failed)?;
+    print(&if report.busy {
+        "another process is collecting; nothing was done\n".to_owned()
+    } else {
+        format!(
+            "kept {} records, dropped {} records and {} blobs: {} bytes before, {} after\n",
+            report.records_kept, report.records_removed, report.blobs_removed, report.bytes_before, report.bytes_after
+        )
+    });
+    Ok(Exit::Ok)
+}
+
+/// The record in a payload, whatever its key.
+fn record_in(payload: &[u8]) -> Option<Record> {
+    Record::decode_any(payload)
+}
+
+/// Every blob that a record needs: outputs, listings and what they list, logs, and its manifest.
+pub(in crate::cli) fn blobs_of(cache: &Cache, payload: &[u8]) -> Vec<BlobDigest> {
+    let Some(record) = record_in(payload) else { return Vec::new() };
+    let mut blobs = vec![BlobDigest::from_bytes(*record.action.as_bytes())];
+    for (digest, _) in record.blobs() {
+        blobs.push(digest);
+    }
+    for output in record.alternatives.iter().flat_map(|alternative| &alternative.result.outputs) {
+        if let Content::Tree { listing, .. } = &output.content
+            && let Some(listing) = cache.read_blob(listing, u64::MAX).and_then(|bytes| Listing::decode(&bytes))
+        {
+            blobs.extend(listing.0.iter().filter_map(|(_, content)| match content {
+                Content::File(file) => Some(file.digest),
+                Content::Symlink(_) | Content::Tree { .. } => None,
+            }));
+        }
+    }
+    blobs
+}
+
+/// The keys of a record that comes from elsewhere, as its own bytes give them.
+fn keys_of(payload: &[u8]) -> Option<(ActionDigest, OwnDigest)> {
+    record_in(payload).map(|record| (record.action, record.own))
+}
+
+fn export(process: &Process, select: &SelectArgs, out: &str) -> Result<Exit, Stop> {
+    let selection = workspace::select(process, select)?;
+    let request = OpenRequest {
+        selection,
+        mode: Mode::Read,
+        null_allowed: false,
+        now_ns: 0,
+        force: &[],
+        options: Options::default(),
+    };
+    let Opened::Session(workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };
+    let session = &workspace.session;
+    let wanted = session.graph.ids().filter(|id| workspace.wanted[id.index()]);
+    let actions: Vec<ActionDigest> = wanted
+        .filter_map(|id| session.memory[id.index()].action)
+        .filter(|action| session.cache.get_record(action).is_some())
+        .collect();
+    let what = Export {
+        actions: &actions,
+        blobs_of: &|payload| blobs_of(&session.cache, payload),
+        attachments: &BTreeMap::new(),
+    };
+    let report = session.cache.export(&what, &process.dir.join(out)).map_err(failed)?;
+    print(&format!("{out}: {} records, {} blobs, {} bytes\n", report.records, report.blobs, report.bytes));
+    Ok(Exit::Ok)
+}
+
+fn import(process: &Process, file: &str) -> Result<Exit, Stop> {
+    let cache = process.open_cache(Access::ReadWrite)?;
+    let report = cache.import(&process.dir.join(file), &keys_of).map_err(failed)?;
+    print(&format!("{file}: {} records, {} blobs, {} bytes\n", report.records, report.blobs, report.bytes));
+    Ok(Exit::Ok)
+}

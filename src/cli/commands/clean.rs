@@ -1,0 +1,62 @@
+//! `clean`: removes outputs, and only those whose content we recorded.
+
+use std::path::Path;
+
+use crate::action::result::Content;
+use crate::cli::args::SelectArgs;
+use crate::cli::commands::print;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
+use crate::engine::session::Options;
+use crate::exec::outputs::remove_any;
+
+/// `clean`.
+///
+/// # Errors
+/// If the project is wrong or a file cannot be removed.
+pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
+    let selection = workspace::select(process, args)?;
+    let root = selection.pipeline.root.clone();
+    let _lock = super::run::lock_workspace(process, &root)?;
+    let request = OpenRequest {
+        selection,
+        mode: Mode::Write,
+        null_allowed: false,
+        now_ns: 0,
+        force: &[],
+        options: Options::default(),
+    };
+    let Opened::Session(mut workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };
+    let (mut removed, mut kept) = (0u64, Vec::new());
+    for id in workspace.session.graph.clone().ids().filter(|id| workspace.wanted[id.index()]) {
+        let node = workspace.session.graph.node(id).clone();
+        for output in node.outputs() {
+            let bare = output.trim_end_matches('/');
+            let found = workspace.session.observer.content(bare, &mut Vec::new());
+            let Ok(Some(content)) = found else { continue };
+            if workspace.session.made_here(bare, &content) {
+                remove(&root, bare)?;
+                removed += count(&content);
+            } else {
+                kept.push(bare.to_owned());
+            }
+        }
+    }
+    remove(&root, ".ocelot/work")?;
+    let mut text = format!("removed {removed} outputs\n");
+    for path in kept {
+        text.push_str(&format!("kept `{path}`: it has content that no node made\n"));
+    }
+    print(&text);
+    Ok(Exit::Ok)
+}
+
+fn count(content: &Content) -> u64 {
+    match content {
+        Content::File(_) | Content::Symlink(_) | Content::Tree { .. } => 1,
+    }
+}
+
+fn remove(root: &Path, path: &str) -> Result<(), Stop> {
+    remove_any(&root.join(path)).map_err(|error| Stop::environment(format!("cannot remove `{path}`: {error}")))
+}

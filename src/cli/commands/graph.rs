@@ -1,0 +1,37 @@
+//! `graph`: the DAG, in several forms.
+
+use crate::cli::args::{GraphArgs, GraphFormat};
+use crate::cli::commands::print;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
+use crate::engine::session::Options;
+use crate::graph::render;
+
+/// `graph`.
+///
+/// # Errors
+/// If the project or the targets are wrong.
+pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit, Stop> {
+    let selection = workspace::select(process, &args.select)?;
+    let request = OpenRequest {
+        selection,
+        mode: Mode::Read,
+        null_allowed: false,
+        now_ns: 0,
+        force: &[],
+        options: Options::default(),
+    };
+    let Opened::Session(workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };
+    let (graph, wanted) = (&workspace.session.graph, &workspace.wanted);
+    print(&match args.format {
+        GraphFormat::Tree => render::tree(graph, &workspace.targets, wanted),
+        GraphFormat::Dot => render::dot(graph, wanted),
+        GraphFormat::Mermaid => render::mermaid(graph, wanted),
+        GraphFormat::Json => render::json(graph, wanted),
+        GraphFormat::Html => {
+            return Err(Stop::usage("`--format html` is not available in this version")
+                .hint("use `--format dot` with Graphviz, or `--format mermaid`"));
+        }
+    });
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,56 @@
+//! One file per command.
+
+mod build;
+mod cache;
+mod clean;
+mod graph;
+mod list;
+mod plan;
+mod run;
+mod schema;
+mod update;
+mod validate;
+mod why;
+
+use std::io::Write;
+
+use crate::cli::args::{Command, PlanArgs};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::Process;
+
+/// Runs a command.
+///
+/// # Errors
+/// What to print and how to end, if it could not do its work.
+pub fn dispatch(process: &Process, command: Command) -> Result<Exit, Stop> {
+    match command {
+        Command::Build(args) => build::build(process, &args),
+        Command::Run(args) if args.dry_run => {
+            let plan = PlanArgs {
+                select: args.select,
+                force: args.how.force,
+                no_cache: args.how.no_cache,
+                exit_code: false,
+            };
+            plan::plan(process, &plan)
+        }
+        Command::Run(args) => run::run(process, &args),
+        Command::Plan(args) => plan::plan(process, &args),
+        Command::Graph(args) => graph::graph(process, &args),
+        Command::Why(args) => why::why(process, &args),
+        Command::Log(args) => why::log(process, &args),
+        Command::Validate(args) => validate::validate(process, &args),
+        Command::List(args) => list::list(process, &args),
+        Command::Update(args) => update::update(process, &args),
+        Command::Clean(args) => clean::clean(process, &args),
+        Command::Cache(args) => cache::cache(process, args),
+        Command::Schema(args) => schema::schema(&args),
+        Command::Watch => Ok(Exit::Ok),
+    }
+}
+
+/// Writes a result to standard output; a reader that went away wants no more of it.
+pub(in crate::cli) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+}

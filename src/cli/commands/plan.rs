@@ -1,0 +1,95 @@
+//! `plan`: what a run would do, and why.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::action::verdict::{Reason, Verdict};
+use crate::cli::args::{OutputForm, PlanArgs};
+use crate::cli::commands::{print, run};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
+use crate::engine::session::Options;
+use crate::graph::build::does_work;
+use crate::report::lines::{Paint, duration};
+
+/// One node of a plan, for machines.
+#[derive(Serialize)]
+struct Line<'a> {
+    node: &'a str,
+    kind: &'static str,
+    verdict: Verdict,
+    row: &'static str,
+    why: String,
+    #[serde(flatten)]
+    reason: &'a Reason,
+}
+
+/// `plan`.
+///
+/// # Errors
+/// If the project or the targets are wrong.
+pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, Stop> {
+    let selection = workspace::select(process, &args.select)?;
+    let options = Options { no_cache: args.no_cache, offline: process.common.offline, ..Options::default() };
+    let null_allowed = args.force.is_empty() && !args.no_cache && process.common.output == OutputForm::Human;
+    let request = OpenRequest { selection, mode: Mode::Read, null_allowed, now_ns: 0, force: &args.force, options };
+    let mut workspace = match workspace::open(process, request)? {
+        Opened::Null(settled) => {
+            print(&format!("nothing to do: {} nodes are up to date\n", settled.fresh));
+            return Ok(Exit::Ok);
+        }
+        Opened::Session(workspace) => workspace,
+    };
+    run::prepare(process, &mut workspace)?;
+    let wanted = workspace.wanted.clone();
+    let plan = workspace.session.plan(&wanted).map_err(|errors| {
+        super::validate::show_input_errors(process, &workspace.selection, &errors)
+    })?;
+    let session = &workspace.session;
+    let mut out = String::new();
+    let mut counts = [0usize; 6];
+    let paint = Paint(process.colors() && process.common.output == OutputForm::Human);
+    let mut estimate = 0;
+    for id in session.graph.ids() {
+        let node = session.graph.node(id);
+        let Some(decision) = plan.decisions[id.index()].as_ref().filter(|_| does_work(node)) else { continue };
+        let why = decision.reason.to_string();
+        counts[decision.verdict as usize] += 1;
+        if process.common.output == OutputForm::Json {
+            let line = Line {
+                node: &node.name,
+                kind: node.kind.name(),
+                verdict: decision.verdict,
+                row: decision.row,
+                why,
+                reason: &decision.reason,
+            };
+            out.push_str(&serde_json::to_string(&line).unwrap_or_default());
+            out.push('\n');
+            continue;
+        }
+        if matches!(decision.verdict, Verdict::Run | Verdict::Ask) {
+            estimate += session.memory[id.index()].result.as_ref().map_or(0, |result| result.duration_ms);
+        }
+        let word = format!("{:>8}", decision.verdict.word());
+        let word = match decision.verdict {
+            Verdict::Fresh => paint.dim(&word),
+            Verdict::Restore => paint.green(&word),
+            Verdict::Skip => paint.yellow(&word),
+            Verdict::Run | Verdict::Ask | Verdict::MayRun => paint.yellow(&word),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{word}  {}  {}", node.name, paint.dim(&why));
+    }
+    let [fresh, restore, may_run, ask, to_run, _] = counts;
+    if process.common.output != OutputForm::Json {
+        let time = if estimate > 0 { format!(" (about {} of work)", duration(estimate)) } else { String::new() };
+        let _ = writeln!(
+            out,
+            "plan: {to_run} to run, {may_run} may run, {ask} to ask, {restore} to restore, {fresh} fresh{time}"
+        );
+    }
+    print(&out);
+    Ok(if args.exit_code && !plan.is_fresh(session) { Exit::Dirty } else { Exit::Ok })
+}

@@ -1,0 +1,293 @@
+//! `run`: the lock, the signals, the workers, the state, the exit code.
+
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::format_utc;
+use crate::cli::args::{HowArgs, OutputForm, RunArgs};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process, Selection, Workspace};
+use crate::engine::run::{RunOptions, RunOutcome};
+use crate::engine::session::Options;
+use crate::event::{Counts, Event, EventSink};
+use crate::exec::api::World;
+use crate::graph::build::does_work;
+use crate::graph::node::{Kind, Node};
+use crate::outside::process::cancel::{Cancel, Level};
+use crate::outside::process::redact::Redactor;
+use crate::outside::process::runner::{LocalRunner, Patience};
+use crate::outside::process::watcher::{WatcherHandle, WatcherSpec};
+use crate::outside::signals::StopSignals;
+use crate::report::{json::JsonSink, lines::LineSink, progress::ProgressSink};
+use crate::sched::machine::End;
+use crate::store::lock::{self, Holder, LockError, Waiting, WorkspaceLock};
+use crate::store::look::Looker;
+
+/// What a run was asked for.
+pub(in crate::cli) struct RunRequest<'a> {
+    /// What.
+    pub selection: Selection,
+    /// How.
+    pub how: &'a HowArgs,
+    /// Arguments for the one target.
+    pub extra_args: &'a [String],
+}
+
+/// What a run did, for commands that say more about it.
+pub(in crate::cli) struct RunReport {
+    /// How to end.
+    pub exit: Exit,
+    /// The workspace, unless nothing had changed.
+    pub workspace: Option<Box<Workspace>>,
+    /// How nodes ended, unless nothing had changed.
+    pub outcome: Option<RunOutcome>,
+}
+
+/// `run`.
+///
+/// # Errors
+/// If it could not begin.
+pub(in crate::cli) fn run(process: &Process, args: &RunArgs) -> Result<Exit, Stop> {
+    let selection = workspace::select(process, &args.select)?;
+    let request = RunRequest { selection, how: &args.how, extra_args: &args.args };
+    run_selection(process, request).map(|report| report.exit)
+}
+
+/// Runs a selection.
+///
+/// # Errors
+/// If it could not begin.
+pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) -> Result<RunReport, Stop> {
+    let RunRequest { selection, how, extra_args } = request;
+    let root = selection.pipeline.root.clone();
+    let cancel = Cancel::new().map_err(|error| Stop::environment(format!("no file descriptors left: {error}")))?;
+    let signals = StopSignals::install(cancel.clone())
+        .map_err(|error| Stop::environment(format!("cannot handle signals: {error}")))?;
+    let run = run_name(process);
+    let mut sink = make_sink(process);
+    let held = acquire(process, &root, &cancel, sink.as_mut())?;
+    let now_ns = file_clock(&root);
+    let options = Options {
+        no_cache: how.no_cache,
+        offline: process.common.offline,
+        sandbox: how.sandbox,
+        ..Options::default()
+    };
+    let null_allowed = how.force.is_empty() && !how.no_cache && extra_args.is_empty() && !how.sandbox;
+    let open = OpenRequest { selection, mode: Mode::Write, null_allowed, now_ns, force: &how.force, options };
+    let mut workspace = match workspace::open(process, open)? {
+        Opened::Null(settled) => {
+            sink.event(&Event::Finished(Counts { fresh: settled.fresh, ..Counts::default() }));
+            held.release();
+            return Ok(RunReport { exit: Exit::Ok, workspace: None, outcome: None });
+        }
+        Opened::Session(workspace) => workspace,
+    };
+    refuse_unsupported(&workspace)?;
+    if !extra_args.is_empty() {
+        let [target] = workspace.targets[..] else {
+            return Err(Stop::usage("arguments after `--` go to one `exec`; name it as the only target"));
+        };
+        if !matches!(workspace.session.graph.node(target).kind, Kind::Exec(_)) {
+            return Err(Stop::usage("arguments after `--` go to an `exec`, and the target is none"));
+        }
+        workspace.session.options.extra_args = Some((target, extra_args.to_vec()));
+    }
+    prepare(process, &mut workspace)?;
+
+    let watcher = Arc::new(WatcherHandle::new(WatcherSpec {
+        program: std::env::current_exe().unwrap_or_else(|_| "ocelot".into()),
+        args: vec!["__watch".into()],
+        lock: held.file().and_then(|file| file.try_clone().ok()),
+    }));
+    let secrets = secrets(process, &workspace);
+    let redactor = || Redactor::new(secrets.iter().map(String::as_bytes));
+    let looker = Looker::new(&root, now_ns).map_err(|error| Stop::environment(error))?;
+    let world = Arc::new(World {
+        root: root.clone(),
+        user_cache: process.user_cache(),
+        cache: Arc::clone(&workspace.session.cache),
+        runner: Box::new(LocalRunner::new(Patience::default(), Some(Arc::clone(&watcher)))),
+        cancel,
+        env: process.env.clone(),
+        offline: process.common.offline,
+        keep_temp: how.keep_temp,
+        live_output: process.common.verbose || process.common.output == OutputForm::Json,
+        run: run.clone(),
+        clock: process.clock,
+        looker,
+        redactor: redactor(),
+    });
+    let nodes = workspace.wanted.iter().filter(|wanted| **wanted).count();
+    sink.event(&Event::Started { pipeline: workspace.session.graph.name.clone(), run: run.clone(), nodes });
+    let jobs = how.jobs.unwrap_or_else(|| {
+        std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
+    });
+    let run_options = RunOptions { jobs, fail_fast: how.fail_fast };
+    let wanted = workspace.wanted.clone();
+    let outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, sink.as_mut());
+
+    workspace.session.cache.finish();
+    for warning in workspace.session.cache.take_warnings() {
+        sink.event(&Event::Warning { node: None, message: warning.to_string() });
+    }
+    if let Some(message) = watcher.problem() {
+        sink.event(&Event::Warning { node: None, message });
+    }
+    super::update::save_after_run(process, &mut workspace, &outcome, sink.as_mut());
+    let fresh = outcome.counts.fresh + outcome.counts.ran + outcome.counts.restored;
+    if let Err(stop) = workspace.save(outcome.settled, fresh) {
+        let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
+        sink.event(&Event::Warning { node: None, message });
+    }
+    remove_work(&root, &run, how.keep_temp, sink.as_mut());
+    sink.event(&Event::Finished(outcome.counts));
+    watcher.finish();
+    drop(held);
+    let exit = exit_of(&workspace, &outcome, &signals);
+    Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome) })
+}
+
+/// `20261123-104512-1f3a`: sorts by time, and does not repeat on one machine.
+fn run_name(process: &Process) -> String {
+    let seconds = process.clock.unix_seconds();
+    let digits: String = format_utc(seconds).chars().filter(char::is_ascii_digit).collect();
+    format!("{}-{}-{:04x}", &digits[..8], &digits[8..], std::process::id() & 0xffff)
+}
+
+/// The sink that the options and the terminal ask for.
+pub(in crate::cli) fn make_sink(process: &Process) -> Box<dyn EventSink> {
+    let terminal = std::io::stderr().is_terminal()
+        && process.env.get("TERM").is_none_or(|term| term != "dumb")
+        && !process.env.contains_key("CI");
+    match process.common.output {
+        OutputForm::Json => Box::new(JsonSink::new()),
+        OutputForm::Human if terminal => Box::new(ProgressSink::new(process.colors(), process.common.verbose, process.clock)),
+        OutputForm::Human | OutputForm::Plain | OutputForm::Github => {
+            Box::new(LineSink::new(process.colors(), process.common.verbose, process.clock))
+        }
+    }
+}
+
+fn acquire(process: &Process, root: &Path, cancel: &Cancel, sink: &mut dyn EventSink) -> Result<WorkspaceLock, Stop> {
+    let folder = root.join(".ocelot");
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        // A workspace that cannot be written is told about by the lock.
+        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&ignore, "*\n")).ok();
+    }
+    let mode = if process.common.no_wait { lock::Mode::NoWait } else { lock::Mode::Wait };
+    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let me = Holder { pid: std::process::id(), started_ms: process.clock.unix_seconds() * 1_000, command };
+    let mut told = false;
+    let mut on_wait = |waiting: &Waiting| {
+        if !std::mem::replace(&mut told, true) {
+            sink.event(&Event::Warning { node: None, message: format!("waiting: {waiting}") });
+        }
+        if cancel.pause_at(Level::None, Duration::from_millis(50)) > Level::None { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let held = WorkspaceLock::acquire(&folder.join("lock"), mode, &me, &mut on_wait).map_err(|error| match error {
+        LockError::GaveUp { .. } => Stop { exit: Exit::Signal(130), text: format!("error: {error}\n") },
+        error => Stop::environment(error),
+    })?;
+    if let Some(warning) = held.warning() {
+        sink.event(&Event::Warning { node: None, message: warning.to_string() });
+    }
+    Ok(held)
+}
+
+/// Takes the workspace lock for a command that is not a run.
+///
+/// # Errors
+/// If another command holds it and `--no-wait` was given, or it cannot be taken.
+pub(in crate::cli) fn lock_workspace(process: &Process, root: &Path) -> Result<WorkspaceLock, Stop> {
+    let cancel = Cancel::new().map_err(|error| Stop::environment(format!("no file descriptors left: {error}")))?;
+    acquire(process, root, &cancel, make_sink(process).as_mut())
+}
+
+/// The file system's own clock: the lock file was written just now.
+fn file_clock(root: &Path) -> i64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(root.join(".ocelot/lock")).map_or(0, |meta| meta.mtime() * 1_000_000_000 + meta.mtime_nsec())
+}
+
+/// Work of this run that this version cannot do is refused before anything starts.
+fn refuse_unsupported(workspace: &Workspace) -> Result<(), Stop> {
+    let graph = &workspace.session.graph;
+    for id in graph.ids().filter(|id| workspace.wanted[id.index()]) {
+        let node = graph.node(id);
+        let problem = match &node.kind {
+            Kind::Publish(publish) if publish.registry == "aws" => Some((
+                "publishing to AWS is not available in this version",
+                "pass `--skip-publish`, or publish into a folder: `--set registry=directory:build/registry`",
+            )),
+            Kind::Release(_) => Some((
+                "GitHub Releases are not available in this version",
+                "pass `--skip-publish`, or leave the node out",
+            )),
+            Kind::Report(report) => report.formats.iter().find(|f| !matches!(f.as_str(), "markdown" | "json")).map(|_| {
+                ("this version writes reports as `markdown` and `json` only", "set `formats: [markdown, json]`")
+            }),
+            _ => None,
+        };
+        if let Some((problem, help)) = problem {
+            return Err(Stop::usage(format!("`{}`: {problem}", node.name)).hint(help));
+        }
+    }
+    Ok(())
+}
+
+/// Establishes the inputs of every wanted node; a mistake there is shown in the pipeline.
+///
+/// # Errors
+/// Every node whose inputs cannot be established.
+pub(in crate::cli) fn prepare(process: &Process, workspace: &mut Workspace) -> Result<(), Stop> {
+    let wanted = workspace.wanted.clone();
+    workspace.session.prepare(&wanted).map_err(|errors| {
+        crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors)
+    })
+}
+
+fn secrets(process: &Process, workspace: &Workspace) -> Vec<String> {
+    let names = workspace.session.graph.nodes.iter().filter_map(|node| match &node.kind {
+        Kind::Exec(exec) => Some(exec.secret_env.iter()),
+        _ => None,
+    });
+    names.flatten().filter_map(|name| process.env.get(name)).cloned().collect()
+}
+
+fn remove_work(root: &Path, run: &str, keep: bool, sink: &mut dyn EventSink) {
+    let folder = root.join(".ocelot/work").join(run);
+    if !folder.exists() {
+        return;
+    }
+    if keep {
+        sink.event(&Event::Warning { node: None, message: format!("intermediate files are kept in {}", folder.display()) });
+    } else if let Err(error) = std::fs::remove_dir_all(&folder) {
+        sink.event(&Event::Warning { node: None, message: format!("cannot remove {}: {error}", folder.display()) });
+    }
+}
+
+fn exit_of(workspace: &Workspace, outcome: &RunOutcome, signals: &StopSignals) -> Exit {
+    if outcome.interrupted {
+        return Exit::Signal(signals.exit_status().unwrap_or(130));
+    }
+    let graph = &workspace.session.graph;
+    let ends = |wanted: &dyn Fn(&Node) -> bool, fits: &dyn Fn(End) -> bool| {
+        graph.ids().any(|id| {
+            let node = graph.node(id);
+            does_work(node) && wanted(node) && outcome.ends[id.index()].is_some_and(fits)
+        })
+    };
+    let ships = |node: &Node| matches!(node.kind, Kind::Publish(_) | Kind::Release(_));
+    if outcome.counts.failed == 0 {
+        return Exit::Ok;
+    }
+    if ends(&ships, &|end| end == End::Failed) && ends(&|node| matches!(node.kind, Kind::Publish(_)), &End::is_success) {
+        return Exit::Partial;
+    }
+    if outcome.environment { Exit::Environment } else { Exit::Failure }
+}

@@ -1,0 +1,137 @@
+//! `update`: asks remotes again and moves the lock; and what a run adds to the lock.
+
+use crate::cli::args::UpdateArgs;
+use crate::cli::commands::print;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Process, Workspace};
+use crate::engine::run::RunOutcome;
+use crate::event::{Event, EventSink};
+use crate::graph::node::{CloneKind, Graph, Kind, Source};
+use crate::project::lock::Lock;
+use crate::spec::lock::{LockFile, LockedSource, VERSION};
+
+/// `update`.
+///
+/// # Errors
+/// If a remote cannot be asked, or the lock cannot be written.
+pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exit, Stop> {
+    if process.common.offline {
+        return Err(Stop::usage("`update` asks remotes, and `--offline` forbids it"));
+    }
+    let selection = workspace::select(process, &args.select)?;
+    let root = selection.pipeline.root.clone();
+    let _held = super::run::lock_workspace(process, &root)?;
+    let loaded = workspace::load_project(process, &selection)?;
+    let mut lock = loaded.lock;
+    let mut text = String::new();
+    for clone in remote_clones(&loaded.graph) {
+        let Source::Remote { url, pin } = &clone.source else { continue };
+        let found = crate::exec::sources::ask(&process.user_cache(), url, clone)
+            .map_err(|error| Stop::environment(format!("{}: {error}", clone.repo)))?;
+        let moved = match pin {
+            None => format!("{} {}: pinned at {} of {}\n", clone.repo, clone.reference, &found.commit[..12], found.date),
+            Some(old) if old.commit == found.commit => {
+                format!("{} {}: unchanged at {}\n", clone.repo, clone.reference, &found.commit[..12])
+            }
+            Some(old) if old.tree == found.tree => {
+                text.push_str(&format!(
+                    "{} {}: {} is newer, but changes nothing in {}; {} stays\n",
+                    clone.repo,
+                    clone.reference,
+                    &found.commit[..12],
+                    clone.paths.join(", "),
+                    &old.commit[..12]
+                ));
+                continue;
+            }
+            Some(old) => format!(
+                "{} {}: {} of {} -> {} of {}\n",
+                clone.repo,
+                clone.reference,
+                &old.commit[..12],
+                old.date,
+                &found.commit[..12],
+                found.date
+            ),
+        };
+        text.push_str(&moved);
+        let source = locked(clone, &found);
+        lock.local.sources.retain(|known| known.repo != source.repo || known.reference != source.reference);
+        lock.file.pin(source);
+    }
+    fill(&mut lock.file, None);
+    if lock.file.zip != crate::action::describe::zip_recipe() {
+        text.push_str(&format!("zip recipe: {} -> {}\n", lock.file.zip, crate::action::describe::zip_recipe()));
+        lock.file.zip = crate::action::describe::zip_recipe();
+    }
+    let out = args.out.as_deref().or(process.common.lock.as_deref());
+    lock.write(&root, out).map_err(|(file, error)| Stop::environment(format!("cannot write {}: {error}", file.display())))?;
+    lock.write_local(&root).ok();
+    print(&text);
+    Ok(Exit::Ok)
+}
+
+fn remote_clones(graph: &Graph) -> impl Iterator<Item = &CloneKind> {
+    graph.nodes.iter().filter_map(|node| match &node.kind {
+        Kind::Clone(clone) if matches!(clone.source, Source::Remote { .. }) => Some(clone.as_ref()),
+        _ => None,
+    })
+}
+
+fn locked(clone: &CloneKind, pin: &crate::graph::node::Pin) -> LockedSource {
+    LockedSource {
+        repo: clone.repo.clone(),
+        reference: clone.reference.clone(),
+        paths: clone.paths.clone(),
+        commit: pin.commit.clone(),
+        tree: pin.tree.clone(),
+        date: pin.date.clone(),
+    }
+}
+
+/// What every lock has.
+fn fill(file: &mut LockFile, go: Option<&str>) {
+    file.version = VERSION;
+    if file.zip == 0 {
+        file.zip = crate::action::describe::zip_recipe();
+    }
+    if file.go.is_none() {
+        file.go = go.map(str::to_owned);
+    }
+}
+
+/// Adds to the lock what a run pinned or prepared. Refs given by a flag, local repositories and plain directories are
+/// never in the lock that is committed.
+pub(in crate::cli) fn save_after_run(process: &Process, workspace: &mut Workspace, outcome: &RunOutcome, sink: &mut dyn EventSink) {
+    if outcome.pins.is_empty() && outcome.prepared.is_empty() {
+        return;
+    }
+    let root = workspace.selection.pipeline.root.clone();
+    let by_flag = |name: &str| workspace.selection.sets.contains_key(name);
+    let from_flags = by_flag("upstream-repo") || by_flag("upstream-ref");
+    let graph = workspace.session.graph.clone();
+    let remote = remote_clones(&graph).next().is_some();
+    let lock: &mut Lock = &mut workspace.lock;
+    for (id, pin) in &outcome.pins {
+        if let Kind::Clone(clone) = &graph.node(*id).kind {
+            let into = if from_flags { &mut lock.local } else { &mut lock.file };
+            fill(into, None);
+            into.pin(locked(clone, pin));
+        }
+    }
+    let write_file = remote && !from_flags && !process.common.locked;
+    if write_file {
+        for (key, (name, prepared)) in &outcome.prepared {
+            lock.add_prepared(key, name, prepared);
+        }
+        fill(&mut lock.file, outcome.go.as_deref());
+    }
+    let written = if from_flags { lock.write_local(&root) } else { Ok(()) };
+    let written = written.and_then(|()| {
+        if write_file { lock.write(&root, process.common.lock.as_deref()) } else { Ok(()) }
+    });
+    if let Err((file, error)) = written {
+        let message = format!("cannot write {}: {error}; the next run asks again", file.display());
+        sink.event(&Event::Warning { node: None, message });
+    }
+}

@@ -1,0 +1,74 @@
+//! `validate`: every problem of a pipeline and the files it uses, at its place.
+
+use crate::base::diag::{self, Diagnostic, SourceMap, Span};
+use crate::cli::args::SelectArgs;
+use crate::cli::commands::print;
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process, Selection};
+use crate::engine::observe::ObserveError;
+use crate::engine::session::{InputProblem, Options, PrepareError};
+
+/// `validate`.
+///
+/// # Errors
+/// All problems found.
+pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
+    let selection = workspace::select(process, args)?;
+    let file = selection.pipeline.file.clone();
+    workspace::load_project(process, &selection)?;
+    let request = OpenRequest {
+        selection,
+        mode: Mode::Read,
+        null_allowed: false,
+        now_ns: 0,
+        force: &[],
+        options: Options::default(),
+    };
+    let Opened::Session(mut workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };
+    super::run::prepare(process, &mut workspace)?;
+    let count = workspace.wanted.iter().filter(|wanted| **wanted).count();
+    print(&format!("{file}: {count} nodes, no problems\n"));
+    Ok(Exit::Ok)
+}
+
+/// Shows problems with inputs in the pipeline: at the text that names the path, or at the node.
+pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection, errors: &[PrepareError]) -> Stop {
+    let environment = errors.iter().all(|error| matches!(error.problem, InputProblem::Tool(_)));
+    let exit = if environment { Exit::Environment } else { Exit::Usage };
+    let Ok(loaded) = workspace::load_project(process, selection) else {
+        let lines: String = errors.iter().map(|error| format!("error: {error}\n")).collect();
+        return Stop { exit, text: lines };
+    };
+    let mut diagnostics: Vec<Diagnostic> = errors
+        .iter()
+        .map(|error| {
+            let base = error.node.split('[').next().unwrap_or_default();
+            let node = loaded.node_spans.get(base).copied().unwrap_or_default();
+            let path = match &error.problem {
+                InputProblem::Path(ObserveError::Missing { path } | ObserveError::Unreadable { path }) => Some(path),
+                _ => None,
+            };
+            let span = path.and_then(|path| find_text(&loaded.sources, node, path)).unwrap_or(node);
+            let label = if span == node { "of this node".to_owned() } else { format!("input of `{}`", error.node) };
+            let shown = Diagnostic::error(error.problem.to_string()).label(span, label);
+            match &error.problem {
+                InputProblem::Path(ObserveError::Missing { .. }) => {
+                    shown.help("create the file, correct the path, or declare it under `outputs` of the node that makes it")
+                }
+                _ => shown,
+            }
+        })
+        .collect();
+    diag::sort(&mut diagnostics);
+    diagnostics.dedup();
+    Stop { exit, text: diag::render(&loaded.sources, &diagnostics, process.colors()) }
+}
+
+/// The first place after a node's key where its pipeline has this text.
+fn find_text(sources: &SourceMap, node: Span, text: &str) -> Option<Span> {
+    let source = sources.get(node.source)?;
+    let from = node.end as usize;
+    let at = from + source.text.get(from..)?.find(text)?;
+    let start = u32::try_from(at).ok()?;
+    Some(Span::new(node.source, start, start + u32::try_from(text.len()).ok()?))
+}

@@ -1,0 +1,52 @@
+//! The composition root: the command line, and one file per command.
+
+pub mod args;
+pub mod commands;
+pub mod exit;
+mod outside;
+mod workspace;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::base::clock::Clock;
+use crate::cli::args::{Cli, Command};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::workspace::Process;
+
+/// Runs a command line to its end and returns the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // A reader that went away wants no more output.
+            error.print().ok();
+            return code.code();
+        }
+    };
+    if matches!(cli.command, Command::Watch) {
+        return u8::try_from(crate::outside::process::watcher::main(std::io::stdin())).unwrap_or(1);
+    }
+    let outcome = process(&cli, environment).and_then(|process| commands::dispatch(&process, cli.command));
+    let exit = outcome.unwrap_or_else(|stop| {
+        std::io::stderr().write_all(stop.text.as_bytes()).ok();
+        stop.exit
+    });
+    exit.code()
+}
+
+fn process(cli: &Cli, environment: Vec<(OsString, OsString)>) -> Result<Process, Stop> {
+    let env: BTreeMap<String, String> = environment
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let wanted = cli.common.dir.as_ref().map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let dir = std::fs::canonicalize(&wanted)
+        .map_err(|error| Stop::usage(format!("cannot work in {}: {error}", wanted.display())))?;
+    Ok(Process { dir, env, clock: Clock::start(), common: cli.common.clone() })
+}

@@ -1,0 +1,33 @@
+//! What the engine asks of the world beyond the project, answered by the real clients.
+
+use std::path::{Path, PathBuf};
+
+use crate::action::verdict::ReceiptState;
+use crate::engine::session::{Outside, ReceiptAnswer, ReceiptQuery};
+use crate::outside::git::{GitRef, local};
+
+/// The real world.
+pub(in crate::cli) struct RealOutside {
+    root: PathBuf,
+}
+
+impl RealOutside {
+    /// For the project at `root`.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+}
+
+impl Outside for RealOutside {
+    fn local_revision(&self, repo: &str, reference: &str) -> Result<(String, Vec<PathBuf>), String> {
+        let path = self.root.join(repo);
+        let reference = GitRef::parse(reference).map_err(|error| error.to_string())?;
+        let resolved = local::resolve_local(&path, &reference).map_err(|error| error.to_string())?;
+        let watch = local::ref_watch(&path, &reference).map_err(|error| error.to_string())?;
+        Ok((resolved.commit.to_string(), watch))
+    }
+
+    fn receipt(&self, _query: &ReceiptQuery<'_>) -> ReceiptAnswer {
+        ReceiptAnswer { state: ReceiptState::Missing, result: None, watch: Vec::new() }
+    }
+}

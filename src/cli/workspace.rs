@@ -1,0 +1,414 @@
+//! Opens a workspace for a command: which pipeline, whether anything changed, and if so the session to work in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::Clock;
+use crate::base::digest::BlobDigest;
+use crate::base::id::{NodeId, PathId};
+use crate::cli::args::{Common, SelectArgs};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::outside::RealOutside;
+use crate::engine::observe::Observer;
+use crate::engine::session::{Options, Parts, Session};
+use crate::engine::state::{NodeMemory, NullSection, Proof, Row, Settled, Snapshot, StateDir, rows_hold};
+use crate::graph::select::{self, SelectError};
+use crate::project::find::{self, Located};
+use crate::project::load::{self, Loaded, Request};
+use crate::project::lock::Lock;
+use crate::project::params::Sets;
+use crate::store::atomic;
+use crate::store::cache::Cache;
+use crate::store::cache_options::{Access, CacheOptions};
+use crate::store::fs::RealFs;
+use crate::store::look::Looker;
+use crate::store::path_table::PathTable;
+
+/// What every command of a process knows.
+pub(in crate::cli) struct Process {
+    /// The directory the command works in.
+    pub dir: PathBuf,
+    /// The environment; values that are not UTF-8 are left out.
+    pub env: BTreeMap<String, String>,
+    /// The clock.
+    pub clock: Clock,
+    /// Common options.
+    pub common: Common,
+}
+
+impl Process {
+    /// The folder of things shared by all workspaces of this user.
+    pub fn user_cache(&self) -> PathBuf {
+        let set = |name: &str| self.env.get(name).filter(|value| value.starts_with('/'));
+        let base = set("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| set("HOME").map(|home| Path::new(home).join(".cache")))
+            .unwrap_or_else(|| self.dir.join(".ocelot/cache"));
+        base.join("ocelot/v1")
+    }
+
+    /// Opens the content store.
+    ///
+    /// # Errors
+    /// If its folder cannot be trusted.
+    pub fn open_cache(&self, access: Access) -> Result<Cache, Stop> {
+        let today = u32::try_from(self.clock.unix_seconds() / 86_400).unwrap_or(0);
+        let options = CacheOptions { access, ..CacheOptions::new(self.user_cache().join("store"), today) };
+        Cache::open(Arc::new(RealFs), options).map_err(|error| Stop::environment(error))
+    }
+}
+
+/// The pipeline and targets of a command.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Selection {
+    /// The pipeline.
+    pub pipeline: Located,
+    /// Targets as given.
+    pub targets: Vec<String>,
+    /// Parameters as given.
+    pub sets: Sets,
+}
+
+/// What is remembered of the last run in a workspace.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(in crate::cli) struct LastRun {
+    /// The pipeline, relative to the root.
+    pub pipeline: String,
+    /// Its parameters.
+    pub sets: Sets,
+    /// Names of its nodes, to tell a target from a pipeline.
+    pub nodes: Vec<String>,
+}
+
+impl LastRun {
+    fn file(root: &Path) -> PathBuf {
+        root.join(".ocelot/state/last")
+    }
+
+    /// Reads it; nothing if there is none.
+    pub fn read(root: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::file(root)).ok()?).ok()
+    }
+}
+
+/// Parses `--set NAME=VALUE`.
+///
+/// # Errors
+/// A word without `=`.
+pub(in crate::cli) fn parse_sets(given: &[String]) -> Result<Sets, Stop> {
+    let mut sets = Sets::new();
+    for set in given {
+        let Some((name, value)) = set.split_once('=') else {
+            return Err(Stop::usage(format!("`--set {set}` has no `=`")).hint("write `--set NAME=VALUE`"));
+        };
+        sets.entry(name.to_owned()).or_default().push(value.to_owned());
+    }
+    Ok(sets)
+}
+
+/// Tells the pipeline from the targets.
+///
+/// # Errors
+/// No pipeline, an unknown one, or a word that could be both.
+pub(in crate::cli) fn select(process: &Process, args: &SelectArgs) -> Result<Selection, Stop> {
+    let dir = &process.dir;
+    let last = LastRun::read(dir);
+    let sets = parse_sets(&args.set)?;
+    let usage = |error: find::FindError| Stop::usage(error);
+    let located = |file: &Path| find::locate(file).map_err(usage);
+    if let Some(name) = &args.pipeline {
+        let file = find::as_pipeline(dir, name).ok_or_else(|| usage(find::unknown(dir, name)))?;
+        return Ok(Selection { pipeline: located(&file)?, targets: args.words.clone(), sets });
+    }
+    let default = || find::default(dir, last.as_ref().map(|last| last.pipeline.as_str()));
+    let Some(first) = args.words.first() else {
+        return Ok(Selection { pipeline: located(&default().map_err(usage)?)?, targets: Vec::new(), sets });
+    };
+    match find::as_pipeline(dir, first) {
+        Some(file) => {
+            let pipeline = located(&file)?;
+            let also_target = last.as_ref().filter(|last| last.pipeline != pipeline.file && last.nodes.contains(first));
+            if let Some(last) = also_target {
+                let message =
+                    format!("`{first}` is a pipeline, and a node of `{}`, which was last run here", last.pipeline);
+                return Err(Stop::usage(message).hint(format!(
+                    "write `-p {first}` for the pipeline, or `-p {} {first}` for the node",
+                    last.pipeline
+                )));
+            }
+            Ok(Selection { pipeline, targets: args.words[1..].to_vec(), sets })
+        }
+        None => {
+            let looks_like_file = first.ends_with(".yaml") || first.ends_with(".yml");
+            let file = match default() {
+                Ok(file) if !looks_like_file => file,
+                _ => return Err(usage(find::unknown(dir, first))),
+            };
+            Ok(Selection { pipeline: located(&file)?, targets: args.words.clone(), sets })
+        }
+    }
+}
+
+/// Whether a command may write in the workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Mode {
+    /// `run` and its like: state is saved.
+    Write,
+    /// `plan` and its like: nothing is written.
+    Read,
+}
+
+/// What opening found.
+pub(in crate::cli) enum Opened {
+    /// Nothing changed since a run over the same targets: there is nothing to do.
+    Null(Settled),
+    /// A session.
+    Session(Box<Workspace>),
+}
+
+/// An opened workspace.
+pub(in crate::cli) struct Workspace {
+    /// The session.
+    pub session: Session,
+    /// Targets, expanded.
+    pub targets: Vec<NodeId>,
+    /// The nodes that the targets need.
+    pub wanted: Vec<bool>,
+    /// The pipeline.
+    pub selection: Selection,
+    /// Where state is.
+    pub state: StateDir,
+    /// Names the snapshot.
+    pub key: BlobDigest,
+    /// The lock.
+    pub lock: Lock,
+}
+
+/// What to open, and how.
+pub(in crate::cli) struct OpenRequest<'a> {
+    /// What.
+    pub selection: Selection,
+    /// Whether state is saved.
+    pub mode: Mode,
+    /// Whether "nothing changed" may be answered without a session.
+    pub null_allowed: bool,
+    /// The file system's clock, if something was written just now.
+    pub now_ns: i64,
+    /// Names of `--force`.
+    pub force: &'a [String],
+    /// What decides beside the graph.
+    pub options: Options,
+}
+
+/// Opens a workspace.
+///
+/// # Errors
+/// Anything wrong with the project's files or targets.
+pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Result<Opened, Stop> {
+    let OpenRequest { selection, mode, null_allowed, now_ns, force, options } = request;
+    let root = selection.pipeline.root.clone();
+    let state = StateDir::new(&root);
+    let key = snapshot_key(process, &selection);
+    let looker = Looker::new(&root, now_ns)
+        .map_err(|error| Stop::environment(format!("cannot open the project {}: {error}", root.display())))?;
+    let table = state.read_table();
+    let fast = process.env.get("OCELOT_FAST_PATH").is_none_or(|value| value != "0");
+    let snapshot = table.is_some().then(|| Snapshot::read_null(&state.snapshot(&key), &key)).flatten();
+    let generation = process.clock.unix_seconds() << 20 ^ u64::from(std::process::id());
+    let mut observer = Observer::new(looker, table.unwrap_or_else(|| PathTable::new(generation)));
+    let env = |name: &str| process.env.get(name).cloned();
+    let mut old = None;
+    if let Some((sections, null)) = snapshot {
+        let current = null.proof.holds(&mut observer, &with_program(&env));
+        if let Some(settled) = null.settled.filter(|s| fast && current && null_allowed && s.targets == selection.targets)
+            && rows_hold(&settled.rows, &mut observer)
+        {
+            if mode == Mode::Write && observer.table.is_changed() {
+                save_table(&state, &observer)?;
+            }
+            return Ok(Opened::Null(settled));
+        }
+        old = Snapshot::read_rest(&sections, null.proof).map(|snapshot| (snapshot, current && fast));
+    }
+    let (snapshot, lock) = match old {
+        Some((snapshot, true)) => {
+            let mut sources = crate::base::diag::SourceMap::default();
+            let lock = Lock::read(&root, process.common.lock.as_deref(), &mut sources).map_err(|diagnostics| {
+                Stop { exit: Exit::Usage, text: crate::base::diag::render(&sources, &diagnostics, false) }
+            })?;
+            (snapshot, lock)
+        }
+        old => {
+            let loaded = load_project(process, &selection)?;
+            let proof = make_proof(&loaded, &mut observer, &with_program(&env));
+            let memory = carry_memory(old.map(|(snapshot, _)| snapshot), &loaded);
+            (Snapshot { graph: loaded.graph, nodes: memory, proof }, loaded.lock)
+        }
+    };
+    let access = if mode == Mode::Write { Access::ReadWrite } else { Access::ReadOnly };
+    let cache = Arc::new(process.open_cache(access)?);
+    let parts = Parts {
+        graph: snapshot.graph,
+        memory: snapshot.nodes,
+        proof: snapshot.proof,
+        observer,
+        cache,
+        env: process.env.clone(),
+        outside: Box::new(RealOutside::new(&root)),
+        prepared: lock.prepared.clone(),
+        go_toolchain: lock.file.go.clone(),
+    };
+    let mut session = Session::new(parts, options);
+    session.options.forced = forced(&session, force)?;
+    let targets = select::select(&session.graph, &selection.targets).map_err(select_stop)?;
+    let wanted = select::closure(&session.graph, &targets);
+    Ok(Opened::Session(Box::new(Workspace { session, targets, wanted, selection, state, key, lock })))
+}
+
+/// Names the program itself, so that a graph compiled by another build of it is not taken.
+fn with_program<'a>(env: &'a dyn Fn(&str) -> Option<String>) -> impl Fn(&str) -> Option<String> + 'a {
+    |name| if name == PROGRAM { program_stamp() } else { env(name) }
+}
+
+/// Stands for the running program among the variables of a proof.
+const PROGRAM: &str = "(ocelot)";
+
+fn program_stamp() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata("/proc/self/exe").ok()?;
+    Some(format!("{} {} {} {}", env!("CARGO_PKG_VERSION"), meta.size(), meta.mtime_nsec(), meta.mtime()))
+}
+
+/// What was given selects the snapshot: the pipeline, the parameters, the lock.
+fn snapshot_key(process: &Process, selection: &Selection) -> BlobDigest {
+    let mut text = format!("{}\0{}", selection.pipeline.file, process.common.lock.as_deref().unwrap_or_default());
+    for (name, values) in &selection.sets {
+        text.push_str(&format!("\0{name}\0{}", values.join("\u{1}")));
+    }
+    BlobDigest::of(text.as_bytes())
+}
+
+/// Loads the project's files.
+///
+/// # Errors
+/// All problems, rendered.
+pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> Result<Loaded, Stop> {
+    let env = |name: &str| process.env.get(name).cloned();
+    let request = Request {
+        root: &selection.pipeline.root,
+        file: &selection.pipeline.file,
+        sets: &selection.sets,
+        lock: process.common.lock.as_deref(),
+        env: &env,
+    };
+    load::load(&request).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
+}
+
+impl Process {
+    /// Whether messages on standard error have colours.
+    pub fn colors(&self) -> bool {
+        use std::io::IsTerminal;
+        match self.common.color {
+            crate::cli::args::Color::Always => true,
+            crate::cli::args::Color::Never => false,
+            crate::cli::args::Color::Auto => {
+                let set = |name: &str| self.env.get(name).is_some_and(|value| !value.is_empty());
+                std::io::stderr().is_terminal()
+                    && !set("NO_COLOR")
+                    && self.env.get("TERM").is_none_or(|term| term != "dumb")
+            }
+        }
+    }
+}
+
+fn make_proof(loaded: &Loaded, observer: &mut Observer, env: &dyn Fn(&str) -> Option<String>) -> Proof {
+    let mut files: Vec<&String> = loaded.read.iter().collect();
+    files.sort();
+    files.dedup();
+    let rows = files
+        .into_iter()
+        .map(|file| {
+            let id = observer.look(file);
+            Row { id, version: observer.table.entry(id).version }
+        })
+        .collect();
+    let names = loaded.env.iter().copied().chain([PROGRAM]);
+    let digest = |name: &str| env(name).map(|value| BlobDigest::of(value.as_bytes()));
+    let env = names.map(|name| (name.to_owned(), digest(name))).collect();
+    Proof { generation: observer.table.generation(), rows, env }
+}
+
+/// What was remembered under another shape of the graph stays with the instances of the same name.
+fn carry_memory(old: Option<Snapshot>, loaded: &Loaded) -> Vec<NodeMemory> {
+    let Some(old) = old else { return Vec::new() };
+    let mut by_name: BTreeMap<String, NodeMemory> =
+        old.graph.nodes.iter().map(|node| node.name.clone()).zip(old.nodes).collect();
+    loaded.graph.nodes.iter().map(|node| by_name.remove(&node.name).unwrap_or_default()).collect()
+}
+
+fn forced(session: &Session, names: &[String]) -> Result<BTreeSet<NodeId>, Stop> {
+    let mut forced = BTreeSet::new();
+    for name in names {
+        forced.extend(select::select_one(&session.graph, name).map_err(select_stop)?);
+    }
+    Ok(forced)
+}
+
+/// A target that names nothing is a mistake on the command line.
+pub(in crate::cli) fn select_stop(error: SelectError) -> Stop {
+    Stop::usage(error)
+}
+
+fn save_table(state: &StateDir, observer: &Observer) -> Result<(), Stop> {
+    let file = state.table();
+    atomic::write(&file, &observer.table.encode(), false)
+        .map_err(|error| Stop::environment(format!("cannot write {}: {error}", file.display())))
+}
+
+impl Workspace {
+    /// Saves what this run knows, so that the next one can be quick.
+    ///
+    /// # Errors
+    /// If the state cannot be written; then the next run looks at everything again, and is right.
+    pub fn save(&mut self, settled: bool, fresh: u64) -> Result<(), Stop> {
+        let settled = if settled { self.settled_rows() } else { None };
+        let settled = settled.map(|rows| Settled { targets: self.selection.targets.clone(), rows, fresh });
+        let null = NullSection { proof: self.session.proof.clone(), settled };
+        let bytes = Snapshot::encode(&self.key, &null, &self.session.graph, &self.session.memory);
+        save_table(&self.state, &self.session.observer)?;
+        let file = self.state.snapshot(&self.key);
+        let failed = |file: &Path, error: std::io::Error| {
+            Stop::environment(format!("cannot write {}: {error}", file.display()))
+        };
+        atomic::write(&file, &bytes, false).map_err(|error| failed(&file, error))?;
+        let nodes: BTreeSet<&String> = self.session.graph.nodes.iter().map(|node| &node.base).collect();
+        let last = LastRun {
+            pipeline: self.selection.pipeline.file.clone(),
+            sets: self.selection.sets.clone(),
+            nodes: nodes.into_iter().take(1_000).cloned().collect(),
+        };
+        let text = serde_json::to_vec(&last).unwrap_or_default();
+        let file = LastRun::file(&self.selection.pipeline.root);
+        atomic::write(&file, &text, false).map_err(|error| failed(&file, error))?;
+        for surplus in self.state.surplus_snapshots() {
+            // One that stays costs a little room, no more.
+            std::fs::remove_file(surplus).ok();
+        }
+        Ok(())
+    }
+
+    /// Rows on which "everything is up to date" rests; `None` if some output is not what its result says.
+    fn settled_rows(&mut self) -> Option<Vec<Row>> {
+        let mut ids: Vec<PathId> = Vec::new();
+        for id in self.session.graph.clone().ids().filter(|id| self.wanted[id.index()]) {
+            ids.extend(self.session.rows_of(id)?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let table = &self.session.observer.table;
+        Some(ids.into_iter().map(|id| Row { id, version: table.entry(id).version }).collect())
+    }
+}

@@ -1,0 +1,28 @@
+//! Knowledge of collector layers: sources, components, configurations, binaries, zips, names and AWS's rules for them.
+//!
+//! Pure: text and bytes in, values out. Files, processes, clock and network belong to the callers.
+
+pub mod arch;
+pub mod build_constraint;
+pub mod build_info;
+pub mod collector_config;
+pub mod component;
+pub mod component_dependencies;
+pub mod component_type;
+pub mod deflate;
+pub mod description;
+pub mod elf;
+pub mod error;
+pub mod go_flags;
+pub mod go_mod;
+pub mod go_source;
+pub mod go_sum;
+pub mod go_target;
+pub mod go_version;
+pub mod hashes;
+pub mod limits;
+pub mod name;
+pub mod regions;
+pub mod tags;
+pub mod zip_read;
+pub mod zip_write;

@@ -1,0 +1,190 @@
+//! What a pipeline needs to know of the files beside it, read once and remembered for the proof.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::base::diag::{Diagnostic, SourceMap, Span};
+use crate::base::suggest;
+use crate::graph::kinds::Surroundings;
+use crate::graph::node::{Pin, Resolve, Source};
+use crate::outside::git::{LocationContext, SourceLocation};
+use crate::project::lock::Lock;
+use crate::project::params::Sets;
+use crate::spec::config::{DependenciesFile, DistributionsFile, RegionsFile};
+use crate::spec::yaml::{Limits, read};
+
+/// Reads files of a project for the graph.
+pub struct Around<'a> {
+    root: &'a Path,
+    lock: &'a Lock,
+    sets: &'a Sets,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    sources: SourceMap,
+    /// Files read, relative to the root; absent ones too.
+    read: Vec<String>,
+    distributions: BTreeMap<String, Option<DistributionsFile>>,
+    dependencies: BTreeMap<String, Option<BTreeMap<String, Vec<String>>>>,
+    regions: Option<Option<RegionsFile>>,
+    /// Problems of those files, told once.
+    problems: Vec<Diagnostic>,
+}
+
+/// The file of distributions that is taken unless a node names one.
+pub const DISTRIBUTIONS: &str = "config/distributions.yaml";
+/// The module map that is taken unless a node names one.
+pub const DEPENDENCIES: &str = "config/component_dependencies.yaml";
+/// Facts about regions.
+pub const REGIONS: &str = "config/regions.yaml";
+
+impl<'a> Around<'a> {
+    /// Starts with the sources read so far.
+    pub fn new(root: &'a Path, lock: &'a Lock, sets: &'a Sets, sources: SourceMap) -> Self {
+        Self { root, lock, sets, inner: RefCell::new(Inner { sources, ..Inner::default() }) }
+    }
+
+    /// Gives back the sources, the files read, and the problems of those files.
+    pub fn finish(self) -> (SourceMap, Vec<String>, Vec<Diagnostic>) {
+        let inner = self.inner.into_inner();
+        (inner.sources, inner.read, inner.problems)
+    }
+
+    /// Names of a distributions file.
+    pub fn distribution_names(&self, file: &str) -> Vec<String> {
+        self.load_distributions(file);
+        let inner = self.inner.borrow();
+        inner.distributions.get(file).and_then(Option::as_ref).map_or_else(Vec::new, |f| f.0.keys().cloned().collect())
+    }
+
+    /// The facts about regions, if there is a file.
+    pub fn with_regions<T>(&self, use_it: impl FnOnce(Option<&RegionsFile>) -> T) -> T {
+        {
+            let mut inner = self.inner.borrow_mut();
+            if inner.regions.is_none() {
+                let file = inner.read_yaml(self.root, REGIONS);
+                inner.regions = Some(file);
+            }
+        }
+        use_it(self.inner.borrow().regions.as_ref().and_then(Option::as_ref))
+    }
+
+    fn load_distributions(&self, file: &str) {
+        let mut inner = self.inner.borrow_mut();
+        if !inner.distributions.contains_key(file) {
+            let read = inner.read_yaml(self.root, file);
+            inner.distributions.insert(file.to_owned(), read);
+        }
+    }
+}
+
+impl Inner {
+    /// Reads a file; `None` if it is absent, or has problems, which are kept.
+    fn read_yaml<T: serde::de::DeserializeOwned>(&mut self, root: &Path, name: &str) -> Option<T> {
+        self.read.push(name.to_owned());
+        let bytes = std::fs::read(root.join(name)).ok()?;
+        match self.sources.add_bytes(name, bytes) {
+            Ok(source) => {
+                let text = self.sources.get(source)?.text.clone();
+                read(source, &text, &Limits::default(), &mut self.problems)
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+}
+
+impl Surroundings for Around<'_> {
+    fn source(&self, repo: &str, reference: &str, paths: &[String], at: Span) -> Result<Source, Diagnostic> {
+        // `file://` is a remote only if the person who runs the command said so.
+        let given = self.sets.get("upstream-repo").is_some_and(|values| values.iter().any(|value| value == repo));
+        let context = LocationContext { project_root: self.root, allow_file_url: given };
+        let location = SourceLocation::parse(repo, context)
+            .map_err(|error| Diagnostic::error(error.to_string()).label(at, "no source can be taken from here"))?;
+        let shown = |path: &Path| match path.strip_prefix(self.root) {
+            Ok(inside) if !inside.as_os_str().is_empty() => inside.to_string_lossy().into_owned(),
+            _ => path.to_string_lossy().into_owned(),
+        };
+        Ok(match location {
+            SourceLocation::Repository(path) => Source::Local(shown(&path)),
+            SourceLocation::Directory(path) => Source::Plain(shown(&path)),
+            SourceLocation::Remote(url) => {
+                let known = self
+                    .lock
+                    .file
+                    .source(repo, reference, paths)
+                    .or_else(|| self.lock.local.source(repo, reference, paths));
+                let pin = known.map(|source| Pin {
+                    commit: source.commit.clone(),
+                    tree: source.tree.clone(),
+                    date: source.date.clone(),
+                });
+                Source::Remote { url: url.as_str().to_owned(), pin }
+            }
+        })
+    }
+
+    fn distribution(&self, file: &str, name: &str, at: Span) -> Result<Resolve, Diagnostic> {
+        self.load_distributions(file);
+        let inner = self.inner.borrow();
+        let Some(distributions) = inner.distributions.get(file).and_then(Option::as_ref) else {
+            return Err(Diagnostic::error(format!("cannot read the distributions of `{file}`"))
+                .label(at, "needed for this distribution")
+                .help("the file must exist and be free of errors"));
+        };
+        let folded = distributions.resolve(name, at)?;
+        if let Some(config) = &folded.config_file
+            && !self.root.join(config).is_file()
+        {
+            let at = distributions.0.get(name).and_then(|d| d.config_file.as_ref()).map_or(at, |file| file.span);
+            return Err(Diagnostic::error(format!("the collector config `{config}` does not exist"))
+                .label(at, format!("`config-file` of distribution `{name}`"))
+                .help("a bare name is a file of config/examples"));
+        }
+        Ok(Resolve {
+            distribution: name.to_owned(),
+            description: folded.description,
+            tags: folded.tags,
+            config_file: folded.config_file,
+            components: None,
+            output: None,
+        })
+    }
+
+    fn dependencies(&self, file: Option<&str>, at: Span) -> Result<BTreeMap<String, Vec<String>>, Diagnostic> {
+        let name = file.unwrap_or(DEPENDENCIES);
+        let mut inner = self.inner.borrow_mut();
+        if !inner.dependencies.contains_key(name) {
+            let exists = self.root.join(name).is_file();
+            let read: Option<DependenciesFile> = inner.read_yaml(self.root, name);
+            let map = read.map(|file| {
+                let list = |texts: crate::spec::value::Texts| texts.items.into_iter().map(|text| text.value).collect();
+                file.dependencies.into_iter().map(|(tag, modules)| (tag, list(modules))).collect()
+            });
+            // Without a file of its own an overlay simply adds no modules; naming one that is absent is a mistake.
+            let map = if exists || file.is_some() { map } else { Some(BTreeMap::new()) };
+            inner.dependencies.insert(name.to_owned(), map);
+        }
+        inner.dependencies[name].clone().ok_or_else(|| {
+            Diagnostic::error(format!("cannot read the module map `{name}`"))
+                .label(at, "needed by this node")
+                .help("the file must exist and be free of errors")
+        })
+    }
+
+    fn region(&self, name: &str, at: Span) -> Result<(), Diagnostic> {
+        self.with_regions(|regions| match regions {
+            Some(file) if !file.regions.contains_key(name) => {
+                Err(Diagnostic::error(format!("unknown region `{name}`"))
+                    .label(at, format!("not in {REGIONS}"))
+                    .did_you_mean(suggest::closest(name, file.regions.keys().map(String::as_str))))
+            }
+            _ => Ok(()),
+        })
+    }
+}

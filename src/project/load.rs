@@ -1,0 +1,220 @@
+//! From files to a graph, with every problem shown at its place.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::base::diag::{self, Diagnostic, SourceMap};
+use crate::graph::build::{self, Pipeline};
+use crate::graph::node::Graph;
+use crate::graph::scope::{ParamValue, Params};
+use crate::project::around::{Around, DISTRIBUTIONS};
+use crate::project::lock::Lock;
+use crate::project::params::{self, ParamErrors, Sets, Words};
+use crate::spec::pipeline::PipelineFile;
+use crate::spec::yaml::{Limits, decode, parse};
+
+/// A loaded project.
+pub struct Loaded {
+    /// The graph.
+    pub graph: Graph,
+    /// Every file read, relative to the root; absent ones too.
+    pub read: Vec<String>,
+    /// Variables consulted.
+    pub env: Vec<&'static str>,
+    /// The lock.
+    pub lock: Lock,
+    /// Values of the parameters.
+    pub params: Params,
+    /// The texts, for later messages.
+    pub sources: SourceMap,
+    /// Places of the nodes' keys.
+    pub node_spans: BTreeMap<String, diag::Span>,
+}
+
+/// Why a project could not be loaded.
+#[derive(Debug)]
+pub struct LoadError {
+    /// The texts that the places are in.
+    pub sources: SourceMap,
+    /// What is wrong, in order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl LoadError {
+    fn new(sources: SourceMap, mut diagnostics: Vec<Diagnostic>) -> Self {
+        diag::sort(&mut diagnostics);
+        diagnostics.dedup();
+        Self { sources, diagnostics }
+    }
+
+    /// The text for a terminal.
+    pub fn render(&self, color: bool) -> String {
+        diag::render(&self.sources, &self.diagnostics, color)
+    }
+}
+
+/// What a project is loaded under.
+pub struct Request<'a> {
+    /// The project root.
+    pub root: &'a Path,
+    /// The pipeline, relative to the root.
+    pub file: &'a str,
+    /// `--set` and the flags that are parameters.
+    pub sets: &'a Sets,
+    /// `--lock FILE`.
+    pub lock: Option<&'a str>,
+    /// The caller's environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Variables that can name the caller's region.
+const REGION_VARIABLES: [&str; 5] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_CONFIG_FILE", "HOME"];
+
+/// Loads a project.
+///
+/// # Errors
+/// All problems of all its files.
+pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
+    let mut sources = SourceMap::default();
+    let mut read = Vec::new();
+    let pipeline = match read_pipeline(request.root, request.file, &mut sources, &mut read) {
+        Ok(pipeline) => pipeline,
+        Err(problems) => return Err(LoadError::new(sources, problems)),
+    };
+    let lock = match Lock::read(request.root, request.lock, &mut sources) {
+        Ok(lock) => lock,
+        Err(problems) => return Err(LoadError::new(sources, problems)),
+    };
+    read.extend(lock.read.iter().cloned());
+    let around = Around::new(request.root, &lock, request.sets, sources);
+    let built = resolve_params(&pipeline.file, request, &around)
+        .and_then(|params| build::build(&pipeline, &params, &around).map(|graph| (params, graph)));
+    let (sources, more, mut problems) = around.finish();
+    read.extend(more);
+    match built {
+        Ok((params, graph)) if problems.is_empty() => Ok(Loaded {
+            graph,
+            read,
+            env: env_used(&params, &pipeline.file),
+            lock,
+            params,
+            sources,
+            node_spans: pipeline.node_spans,
+        }),
+        Ok(_) => Err(LoadError::new(sources, problems)),
+        Err(more) => {
+            problems.extend(more);
+            Err(LoadError::new(sources, problems))
+        }
+    }
+}
+
+fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
+    let session = |name: &String| {
+        file.params.get(name).is_some_and(|param| param.default.items.iter().any(|text| text.value == "session"))
+    };
+    if params.keys().any(session) { REGION_VARIABLES.to_vec() } else { Vec::new() }
+}
+
+fn resolve_params(file: &PipelineFile, request: &Request<'_>, around: &Around<'_>) -> Result<Params, Vec<Diagnostic>> {
+    let wants = |word: &str| file.params.values().any(|p| p.choices.items.iter().any(|text| text.value == word));
+    let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { Vec::new() };
+    let session = params::session_region(request.env, &|path| std::fs::read_to_string(path).ok());
+    let resolved = if wants("regions") {
+        around.with_regions(|regions| {
+            params::resolve(&file.params, request.sets, &Words { distributions, regions, session })
+        })
+    } else {
+        params::resolve(&file.params, request.sets, &Words { distributions, regions: None, session })
+    };
+    resolved.map_err(|errors| match errors {
+        ParamErrors::File(problems) => problems,
+        ParamErrors::Set(error) => vec![Diagnostic::error(error.to_string())],
+    })
+}
+
+/// Reads a pipeline and its includes, each once.
+fn read_pipeline(
+    root: &Path,
+    file: &str,
+    sources: &mut SourceMap,
+    read: &mut Vec<String>,
+) -> Result<Pipeline, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut node_spans = BTreeMap::new();
+    let mut merged: Option<PipelineFile> = None;
+    let mut queue = vec![(file.to_owned(), None)];
+    while let Some((name, asked)) = queue.pop() {
+        if read.contains(&name) {
+            continue;
+        }
+        read.push(name.clone());
+        let bytes = match std::fs::read(root.join(&name)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let problem = Diagnostic::error(format!("cannot read `{name}`: {error}"));
+                problems.push(match asked {
+                    Some(span) => problem.label(span, "included here"),
+                    None => problem,
+                });
+                continue;
+            }
+        };
+        let source = match sources.add_bytes(name.as_str(), bytes) {
+            Ok(source) => source,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let text = sources.get(source).map(|source| source.text.clone()).unwrap_or_default();
+        let Some(tree) = parse(source, &text, &Limits::default(), &mut problems) else { continue };
+        for entry in tree.get("nodes").map(|nodes| nodes.entries()).unwrap_or_default() {
+            let span = entry.key.span();
+            if let Some(first) = node_spans.insert(entry.key.as_str().to_owned(), span)
+                && first.source != span.source
+            {
+                problems.push(
+                    Diagnostic::error(format!("node `{}` is defined twice", entry.key.as_str()))
+                        .label(span, "again here")
+                        .secondary(first, "first here"),
+                );
+            }
+        }
+        let Some(found) = decode::<PipelineFile>(&tree, &mut problems) else { continue };
+        queue.extend(found.include.items.iter().map(|text| (text.value.clone(), Some(text.span))));
+        match &mut merged {
+            None => merged = Some(found),
+            Some(whole) => {
+                for (name, param) in found.params {
+                    whole.params.entry(name).or_insert(param);
+                }
+                for (name, depth) in found.pools {
+                    whole.pools.entry(name).or_insert(depth);
+                }
+                for (name, node) in found.nodes {
+                    whole.nodes.entry(name).or_insert(node);
+                }
+            }
+        }
+    }
+    match merged {
+        Some(file) if problems.is_empty() => Ok(Pipeline { file, node_spans }),
+        _ => Err(problems),
+    }
+}
+
+/// The values of the parameters, for people.
+pub fn show_params(params: &Params) -> Vec<(String, String)> {
+    params
+        .iter()
+        .map(|(name, value)| {
+            let text = match value {
+                ParamValue::Text(text) => text.clone(),
+                ParamValue::List(list) => list.join(", "),
+                ParamValue::Unknown { .. } => "(not set)".to_owned(),
+            };
+            (name.clone(), text)
+        })
+        .collect()
+}

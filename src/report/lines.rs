@@ -1,0 +1,177 @@
+//! Plain lines for people: one per node that did something, failures in full, a summary.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use crate::base::clock::Clock;
+use crate::event::{Counts, Ended, Event, EventSink, Failure};
+
+/// Prints lines to standard error.
+pub struct LineSink {
+    color: bool,
+    verbose: bool,
+    clock: Clock,
+    /// Why each node is being worked on, until it ends.
+    why: BTreeMap<String, String>,
+}
+
+impl LineSink {
+    /// With or without colours; `verbose` shows fresh nodes and what commands print.
+    pub fn new(color: bool, verbose: bool, clock: Clock) -> Self {
+        Self { color, verbose, clock, why: BTreeMap::new() }
+    }
+
+    /// The text for an event, if it has one.
+    pub fn text(&mut self, event: &Event) -> Option<String> {
+        let paint = Paint(self.color);
+        match event {
+            Event::Started { pipeline, nodes, .. } => {
+                Some(format!("{} {pipeline}, {nodes} nodes\n", paint.bold("ocelot:")))
+            }
+            Event::Decided { node, why, .. } => {
+                self.why.insert(node.clone(), why.clone());
+                None
+            }
+            Event::Working { node, attempt, .. } if *attempt > 1 => {
+                Some(format!("{} {node}: attempt {attempt}\n", paint.yellow("  retry")))
+            }
+            Event::Working { node, .. } => self.verbose.then(|| format!("{} {node}\n", paint.dim("  start"))),
+            Event::Output { node, line } => Some(format!("{} {line}\n", paint.dim(&format!("{node} |")))),
+            Event::Ended { node, end, duration_ms, unchanged, failure } => {
+                let why = self.why.remove(node).unwrap_or_default();
+                self.ended(node, *end, *duration_ms, *unchanged, failure.as_ref(), &why)
+            }
+            Event::Warning { node, message } => {
+                let about = node.as_ref().map(|node| format!("`{node}`: ")).unwrap_or_default();
+                Some(format!("{} {about}{message}\n", paint.yellow("warning:")))
+            }
+            Event::Finished(counts) => Some(finished(counts, self.clock.elapsed_ms(), paint)),
+        }
+    }
+
+    fn ended(
+        &self,
+        node: &str,
+        end: Ended,
+        duration_ms: u64,
+        unchanged: bool,
+        failure: Option<&Failure>,
+        why: &str,
+    ) -> Option<String> {
+        let paint = Paint(self.color);
+        let time = duration(duration_ms);
+        match end {
+            Ended::Fresh if self.verbose => Some(format!("{} {node}\n", paint.dim("  fresh"))),
+            Ended::Fresh => None,
+            Ended::Ran => {
+                let same = if unchanged { "; outputs unchanged" } else { "" };
+                Some(format!("{} {node} {}\n", paint.green("    ran"), paint.dim(&format!("({time}) {why}{same}"))))
+            }
+            Ended::Restored => Some(format!("{} {node} {}\n", paint.green("restore"), paint.dim(why))),
+            Ended::Skipped => Some(format!("{} {node} {}\n", paint.yellow("   skip"), paint.dim(why))),
+            Ended::Failed => {
+                let failure = failure.cloned().unwrap_or_default();
+                let mut text = format!("{} {node} {}\n", paint.red("   FAIL"), paint.dim(&format!("({time})")));
+                for (i, line) in failure.message.lines().enumerate() {
+                    text.push_str(&format!("{} {line}\n", if i == 0 { paint.red("error:") } else { "      ".to_owned() }));
+                }
+                if let Some(command) = &failure.command {
+                    text.push_str(&format!("  command: {command}\n"));
+                }
+                for line in &failure.tail {
+                    text.push_str(&format!("  | {line}\n"));
+                }
+                Some(text)
+            }
+        }
+    }
+}
+
+impl EventSink for LineSink {
+    fn event(&mut self, event: &Event) {
+        if let Some(text) = self.text(event) {
+            std::io::stderr().lock().write_all(text.as_bytes()).ok();
+        }
+    }
+}
+
+/// `1.2 s`, `340 ms`, `2 min 5 s`.
+pub fn duration(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+    }
+}
+
+fn finished(counts: &Counts, elapsed_ms: u64, paint: Paint) -> String {
+    let time = duration(elapsed_ms);
+    let Counts { ran, fresh, restored, failed, skipped } = counts;
+    if ran + restored + failed + skipped == 0 {
+        return format!("{} nothing to do: {fresh} nodes are up to date ({time})\n", paint.green("fresh:"));
+    }
+    let word = if *failed > 0 { paint.red("failed:") } else { paint.green("done:") };
+    let failures = if failed + skipped > 0 { format!(", {failed} failed, {skipped} skipped") } else { String::new() };
+    format!("{word} {ran} ran, {restored} restored, {fresh} fresh{failures} ({time})\n")
+}
+
+/// Wraps text in colours, or not.
+#[derive(Clone, Copy)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+    /// Bold.
+    pub fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+    /// For what is less important.
+    pub fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+    /// For success.
+    pub fn green(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+    /// For care.
+    pub fn yellow(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+    /// For failure.
+    pub fn red(self, text: &str) -> String {
+        self.wrap("1;31", text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        for (ms, text) in [(0, "0 ms"), (999, "999 ms"), (1_250, "1.2 s"), (125_000, "2 min 5 s")] {
+            assert_eq!(duration(ms), text);
+        }
+    }
+
+    #[test]
+    fn a_null_run_says_so_and_a_failure_is_told_in_full() {
+        let mut sink = LineSink::new(false, false, Clock::start());
+        let null = sink.text(&Event::Finished(Counts { fresh: 3, ..Counts::default() })).unwrap();
+        assert!(null.starts_with("fresh: nothing to do: 3 nodes are up to date ("), "{null}");
+        let failure = Failure {
+            message: "`cc` exited with status 1".into(),
+            command: Some("cc a.c".into()),
+            tail: vec!["a.c:1: oh".into()],
+            environment: false,
+        };
+        let ended =
+            Event::Ended { node: "a".into(), end: Ended::Failed, duration_ms: 5, unchanged: false, failure: Some(failure) };
+        assert_eq!(
+            sink.text(&ended).unwrap(),
+            "   FAIL a (5 ms)\nerror: `cc` exited with status 1\n  command: cc a.c\n  | a.c:1: oh\n"
+        );
+    }
+}

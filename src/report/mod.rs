@@ -1,0 +1,5 @@
+//! Sinks: what a person or a machine sees of a run.
+
+pub mod json;
+pub mod lines;
+pub mod progress;

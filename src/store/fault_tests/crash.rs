@@ -1,0 +1,171 @@
+//! Runs that are killed, machines that lose power, disks that fill up or fail.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::base::digest::BlobDigest;
+use crate::store::cache_error::Warning;
+use crate::store::fault_tests::{nodes, sealed_with};
+use crate::store::sim_cache::{Node, TODAY, is_whole, node, open, open_on, store};
+use crate::store::sim_fs::{CRASHES, SimFs};
+
+const ENOSPC: i32 = 28;
+const EIO: i32 = 5;
+const EROFS: i32 = 30;
+
+#[test]
+fn row_01_killed_at_any_call_loses_only_nodes_in_flight() {
+    let nodes = nodes(6);
+    for cut in 0.. {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        fs.fail_from(cut, EIO);
+        let kept: Vec<bool> = nodes.iter().map(|node| store(&cache, node)).collect();
+        fs.kill();
+        let after = open(&fs);
+        for (node, kept) in nodes.iter().zip(&kept) {
+            assert!(!kept || is_whole(&after, &fs, node), "killed at call {cut}");
+            // And the next run can store what was in flight.
+            assert!(store(&after, node), "killed at call {cut}");
+        }
+        after.finish();
+        let last = open(&fs);
+        assert!(nodes.iter().all(|node| is_whole(&last, &fs, node)), "killed at call {cut}");
+        if kept.iter().all(|&kept| kept) {
+            assert!(cut > 15);
+            return;
+        }
+    }
+}
+
+/// Stores nodes with a sync after each; returns those that were synced without complaint.
+fn run_with_syncs<'n>(fs: &SimFs, nodes: &'n [Node]) -> (Vec<&'n Node>, bool) {
+    let mut complete = true;
+    let cache = open(fs);
+    let start = Instant::now();
+    cache.maybe_sync(start);
+    let mut durable = vec![];
+    for (n, node) in (1..).zip(nodes) {
+        let kept = store(&cache, node);
+        cache.maybe_sync(start + Duration::from_secs(2 * n));
+        complete &= kept && cache.take_warnings().is_empty();
+        if complete {
+            durable.push(node);
+        }
+    }
+    cache.finish();
+    (durable, complete && cache.take_warnings().is_empty())
+}
+
+#[test]
+fn row_02_power_cut_at_any_call_shows_no_wrong_byte_and_keeps_what_was_synced() {
+    let nodes = nodes(5);
+    for crash in CRASHES {
+        for cut in 0.. {
+            let fs = SimFs::new();
+            fs.fail_from(cut, EIO);
+            let (durable, complete) = run_with_syncs(&fs, &nodes);
+            fs.crash(crash);
+            let after = open(&fs);
+            for node in &nodes {
+                let whole = is_whole(&after, &fs, node);
+                assert!(whole || !complete, "{crash:?} at call {cut}");
+                let was_synced = durable.iter().any(|kept| kept.action == node.action);
+                assert!(whole || !was_synced, "{crash:?} at call {cut}");
+            }
+            nodes.iter().for_each(|node| assert!(store(&after, node), "{crash:?} at call {cut}"));
+            after.finish();
+            let last = open(&fs);
+            assert!(nodes.iter().all(|node| is_whole(&last, &fs, node)), "{crash:?} at call {cut}");
+            if complete {
+                assert!(cut > 25);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn row_02_power_cut_while_segments_are_merged_loses_no_older_record() {
+    for crash in CRASHES {
+        for cut in 0.. {
+            let fs = SimFs::new();
+            let all = nodes(9);
+            for node in &all[..8] {
+                let cache = open(&fs);
+                assert!(store(&cache, node));
+                cache.finish();
+            }
+            let cache = open(&fs);
+            assert!(store(&cache, &all[8]));
+            fs.fail_from(cut, EIO);
+            cache.finish();
+            let merged = cache.take_warnings().is_empty() && fs.files_in("/cache/segments").len() == 5;
+            fs.crash(crash);
+            let after = open(&fs);
+            assert!(all[..8].iter().all(|node| is_whole(&after, &fs, node)), "{crash:?} at call {cut}");
+            if merged {
+                assert!(cut > 10 && is_whole(&after, &fs, &all[8]));
+                break;
+            }
+            assert!(cut < 100);
+        }
+    }
+}
+
+#[test]
+fn row_04_full_disk_at_any_call_costs_only_what_was_being_written() {
+    let nodes = nodes(4);
+    for n in 0.. {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        fs.fail_once(n, ENOSPC);
+        let kept: Vec<bool> = nodes.iter().map(|node| store(&cache, node)).collect();
+        let warnings = cache.take_warnings();
+        let failed = kept.iter().any(|kept| !kept);
+        assert_eq!(warnings.len(), usize::from(failed), "one warning: {warnings:?}");
+        assert!(kept.iter().filter(|kept| !*kept).count() <= 1, "call {n}: {kept:?}");
+        assert_eq!(fs.files_in("/cache/tmp"), [] as [PathBuf; 0]);
+        cache.finish();
+        let after = open(&fs);
+        for (node, kept) in nodes.iter().zip(kept) {
+            assert!(!kept || is_whole(&after, &fs, node), "call {n}");
+        }
+        if !failed {
+            assert!(n > 10);
+            return;
+        }
+    }
+}
+
+#[test]
+fn row_05_after_a_failed_sync_the_run_is_discarded_and_never_retried() {
+    let fs = SimFs::new();
+    let cache = open(&fs);
+    let node = node(1, &[100, 5000]);
+    assert!(store(&cache, &node));
+    // The blob's own sync is the first call of finish that changes anything but the footer.
+    fs.fail_once(1, EIO);
+    cache.finish();
+    assert!(matches!(cache.take_warnings()[..], [Warning::NotKept { .. }]));
+    assert!(!store(&cache, &node), "writing has ended for this run");
+    assert!(!is_whole(&open(&fs), &fs, &node));
+    let next = open(&fs);
+    assert!(store(&next, &node) && is_whole(&next, &fs, &node));
+}
+
+#[test]
+fn row_07_a_read_only_cache_serves_hits_with_one_warning() {
+    let nodes = nodes(3);
+    let fs = sealed_with(&nodes[..2]);
+    let cache = open_on(&fs, TODAY + 1);
+    // Only the cache is read-only: the simulated file system knows no mounts, so restore first.
+    assert!(is_whole(&cache, &fs, &nodes[0]));
+    fs.fail_from(0, EROFS);
+    assert!(!store(&cache, &nodes[2]));
+    assert!(!store(&cache, &nodes[2]));
+    assert_eq!(cache.get_record(&nodes[1].action).as_ref(), Some(&nodes[1].payload));
+    assert!(cache.read_blob(&BlobDigest::of(&nodes[1].blobs[1]), 1 << 20).is_some());
+    cache.finish();
+    assert!(matches!(cache.take_warnings()[..], [Warning::WritesDisabled { .. }]));
+}
