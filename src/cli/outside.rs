@@ -13,7 +13,7 @@ pub(in crate::cli) struct RealOutside {
 
 impl RealOutside {
     /// For the project at `root`.
-    pub fn new(root: &Path) -> Self {
+    pub(in crate::cli) fn new(root: &Path) -> Self {
         Self { root: root.to_owned() }
     }
 }

@@ -30,18 +30,18 @@ use crate::store::path_table::PathTable;
 /// What every command of a process knows.
 pub(in crate::cli) struct Process {
     /// The directory the command works in.
-    pub dir: PathBuf,
+    pub(in crate::cli) dir: PathBuf,
     /// The environment; values that are not UTF-8 are left out.
-    pub env: BTreeMap<String, String>,
+    pub(in crate::cli) env: BTreeMap<String, String>,
     /// The clock.
-    pub clock: Clock,
+    pub(in crate::cli) clock: Clock,
     /// Common options.
-    pub common: Common,
+    pub(in crate::cli) common: Common,
 }
 
 impl Process {
     /// The folder of things shared by all workspaces of this user.
-    pub fn user_cache(&self) -> PathBuf {
+    pub(in crate::cli) fn user_cache(&self) -> PathBuf {
         let set = |name: &str| self.env.get(name).filter(|value| value.starts_with('/'));
         let base = set("XDG_CACHE_HOME")
             .map(PathBuf::from)
@@ -50,13 +50,13 @@ impl Process {
         base.join("ocelot/v1")
     }
 
-    /// Opens the content store.
+    /// Opens the content store; `scratch` is for unfinished restores.
     ///
     /// # Errors
     /// If its folder cannot be trusted.
-    pub fn open_cache(&self, access: Access) -> Result<Cache, Stop> {
+    pub(in crate::cli) fn open_cache(&self, access: Access, scratch: Option<PathBuf>) -> Result<Cache, Stop> {
         let today = u32::try_from(self.clock.unix_seconds() / 86_400).unwrap_or(0);
-        let options = CacheOptions { access, ..CacheOptions::new(self.user_cache().join("store"), today) };
+        let options = CacheOptions { access, scratch, ..CacheOptions::new(self.user_cache().join("store"), today) };
         Cache::open(Arc::new(RealFs), options).map_err(|error| Stop::environment(error))
     }
 }
@@ -65,22 +65,22 @@ impl Process {
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Selection {
     /// The pipeline.
-    pub pipeline: Located,
+    pub(in crate::cli) pipeline: Located,
     /// Targets as given.
-    pub targets: Vec<String>,
+    pub(in crate::cli) targets: Vec<String>,
     /// Parameters as given.
-    pub sets: Sets,
+    pub(in crate::cli) sets: Sets,
 }
 
 /// What is remembered of the last run in a workspace.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(in crate::cli) struct LastRun {
     /// The pipeline, relative to the root.
-    pub pipeline: String,
+    pub(in crate::cli) pipeline: String,
     /// Its parameters.
-    pub sets: Sets,
+    pub(in crate::cli) sets: Sets,
     /// Names of its nodes, to tell a target from a pipeline.
-    pub nodes: Vec<String>,
+    pub(in crate::cli) nodes: Vec<String>,
 }
 
 impl LastRun {
@@ -89,7 +89,7 @@ impl LastRun {
     }
 
     /// Reads it; nothing if there is none.
-    pub fn read(root: &Path) -> Option<Self> {
+    pub(in crate::cli) fn read(root: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(Self::file(root)).ok()?).ok()
     }
 }
@@ -172,35 +172,35 @@ pub(in crate::cli) enum Opened {
 /// An opened workspace.
 pub(in crate::cli) struct Workspace {
     /// The session.
-    pub session: Session,
+    pub(in crate::cli) session: Session,
     /// Targets, expanded.
-    pub targets: Vec<NodeId>,
+    pub(in crate::cli) targets: Vec<NodeId>,
     /// The nodes that the targets need.
-    pub wanted: Vec<bool>,
+    pub(in crate::cli) wanted: Vec<bool>,
     /// The pipeline.
-    pub selection: Selection,
+    pub(in crate::cli) selection: Selection,
     /// Where state is.
-    pub state: StateDir,
+    pub(in crate::cli) state: StateDir,
     /// Names the snapshot.
-    pub key: BlobDigest,
+    pub(in crate::cli) key: BlobDigest,
     /// The lock.
-    pub lock: Lock,
+    pub(in crate::cli) lock: Lock,
 }
 
 /// What to open, and how.
 pub(in crate::cli) struct OpenRequest<'a> {
     /// What.
-    pub selection: Selection,
+    pub(in crate::cli) selection: Selection,
     /// Whether state is saved.
-    pub mode: Mode,
+    pub(in crate::cli) mode: Mode,
     /// Whether "nothing changed" may be answered without a session.
-    pub null_allowed: bool,
+    pub(in crate::cli) null_allowed: bool,
     /// The file system's clock, if something was written just now.
-    pub now_ns: i64,
+    pub(in crate::cli) now_ns: i64,
     /// Names of `--force`.
-    pub force: &'a [String],
+    pub(in crate::cli) force: &'a [String],
     /// What decides beside the graph.
-    pub options: Options,
+    pub(in crate::cli) options: Options,
 }
 
 /// Opens a workspace.
@@ -249,7 +249,7 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         }
     };
     let access = if mode == Mode::Write { Access::ReadWrite } else { Access::ReadOnly };
-    let cache = Arc::new(process.open_cache(access)?);
+    let cache = Arc::new(process.open_cache(access, (mode == Mode::Write).then(|| state.scratch()))?);
     let parts = Parts {
         graph: snapshot.graph,
         memory: snapshot.nodes,
@@ -309,7 +309,7 @@ pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> 
 
 impl Process {
     /// Whether messages on standard error have colours.
-    pub fn colors(&self) -> bool {
+    pub(in crate::cli) fn colors(&self) -> bool {
         use std::io::IsTerminal;
         match self.common.color {
             crate::cli::args::Color::Always => true,
@@ -373,7 +373,7 @@ impl Workspace {
     ///
     /// # Errors
     /// If the state cannot be written; then the next run looks at everything again, and is right.
-    pub fn save(&mut self, settled: bool, fresh: u64) -> Result<(), Stop> {
+    pub(in crate::cli) fn save(&mut self, settled: bool, fresh: u64) -> Result<(), Stop> {
         let settled = if settled { self.settled_rows() } else { None };
         let settled = settled.map(|rows| Settled { targets: self.selection.targets.clone(), rows, fresh });
         let null = NullSection { proof: self.session.proof.clone(), settled };

@@ -123,6 +123,11 @@ impl StateDir {
         self.root.join("lock")
     }
 
+    /// Unfinished restores: on the project's file system, and where no glob looks.
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
     /// Reads the path table; an unreadable one is absent.
     pub fn read_table(&self) -> Option<PathTable> {
         PathTable::decode(&std::fs::read(self.table()).ok()?)

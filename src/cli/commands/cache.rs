@@ -36,7 +36,7 @@ fn failed(error: impl std::fmt::Display) -> Stop {
 }
 
 fn info(process: &Process) -> Result<Exit, Stop> {
-    let cache = process.open_cache(Access::ReadOnly)?;
+    let cache = process.open_cache(Access::ReadOnly, None)?;
     let (files, bytes) = usage(cache.root());
     print(&format!("cache: {}\nfiles: {files}\nbytes: {bytes}\n", cache.root().display()));
     Ok(Exit::Ok)
@@ -62,7 +62,7 @@ fn usage(root: &Path) -> (u64, u64) {
 }
 
 fn verify(process: &Process) -> Result<Exit, Stop> {
-    let report = process.open_cache(Access::ReadWrite)?.verify().map_err(failed)?;
+    let report = process.open_cache(Access::ReadWrite, None)?.verify().map_err(failed)?;
     let mut text = format!("{} records and {} blobs are whole ({} bytes)\n", report.records, report.blobs, report.bytes);
     for damaged in &report.damaged {
         text.push_str(&format!("damaged, set aside: {damaged}\n"));
@@ -106,7 +106,7 @@ fn policy(process: &Process) -> Result<GcPolicy, Stop> {
 
 fn gc(process: &Process) -> Result<Exit, Stop> {
     let policy = policy(process)?;
-    let cache = process.open_cache(Access::ReadWrite)?;
+    let cache = process.open_cache(Access::ReadWrite, None)?;
     let report = cache.gc(&policy, &|payload| blobs_of(&cache, payload)).map_err(failed)?;
     print(&if report.busy {
         "another process is collecting; nothing was done\n".to_owned()
@@ -177,7 +177,7 @@ fn export(process: &Process, select: &SelectArgs, out: &str) -> Result<Exit, Sto
 }
 
 fn import(process: &Process, file: &str) -> Result<Exit, Stop> {
-    let cache = process.open_cache(Access::ReadWrite)?;
+    let cache = process.open_cache(Access::ReadWrite, None)?;
     let report = cache.import(&process.dir.join(file), &keys_of).map_err(failed)?;
     print(&format!("{file}: {} records, {} blobs, {} bytes\n", report.records, report.blobs, report.bytes));
     Ok(Exit::Ok)

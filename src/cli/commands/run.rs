@@ -19,7 +19,7 @@ use crate::graph::node::{Kind, Node};
 use crate::outside::process::cancel::{Cancel, Level};
 use crate::outside::process::redact::Redactor;
 use crate::outside::process::runner::{LocalRunner, Patience};
-use crate::outside::process::watcher::{WatcherHandle, WatcherSpec};
+use crate::outside::process::watcher::{Finished, WatcherHandle, WatcherSpec};
 use crate::outside::signals::StopSignals;
 use crate::report::{json::JsonSink, lines::LineSink, progress::ProgressSink};
 use crate::sched::machine::End;
@@ -29,21 +29,21 @@ use crate::store::look::Looker;
 /// What a run was asked for.
 pub(in crate::cli) struct RunRequest<'a> {
     /// What.
-    pub selection: Selection,
+    pub(in crate::cli) selection: Selection,
     /// How.
-    pub how: &'a HowArgs,
+    pub(in crate::cli) how: &'a HowArgs,
     /// Arguments for the one target.
-    pub extra_args: &'a [String],
+    pub(in crate::cli) extra_args: &'a [String],
 }
 
 /// What a run did, for commands that say more about it.
 pub(in crate::cli) struct RunReport {
     /// How to end.
-    pub exit: Exit,
+    pub(in crate::cli) exit: Exit,
     /// The workspace, unless nothing had changed.
-    pub workspace: Option<Box<Workspace>>,
+    pub(in crate::cli) workspace: Option<Box<Workspace>>,
     /// How nodes ended, unless nothing had changed.
-    pub outcome: Option<RunOutcome>,
+    pub(in crate::cli) outcome: Option<RunOutcome>,
 }
 
 /// `run`.
@@ -145,8 +145,11 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     }
     remove_work(&root, &run, how.keep_temp, sink.as_mut());
     sink.event(&Event::Finished(outcome.counts));
-    watcher.finish();
-    drop(held);
+    match watcher.finish() {
+        Finished::NothingLeft => held.release(),
+        // The watcher holds the lock until the last command of this run is gone.
+        Finished::StillEnding(_) => drop(held),
+    }
     let exit = exit_of(&workspace, &outcome, &signals);
     Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome) })
 }
@@ -193,6 +196,8 @@ fn acquire(process: &Process, root: &Path, cancel: &Cancel, sink: &mut dyn Event
         LockError::GaveUp { .. } => Stop { exit: Exit::Signal(130), text: format!("error: {error}\n") },
         error => Stop::environment(error),
     })?;
+    // What a killed run left half-done.
+    crate::exec::outputs::remove_any(&folder.join("tmp")).and_then(|()| std::fs::create_dir(folder.join("tmp"))).ok();
     if let Some(warning) = held.warning() {
         sink.event(&Event::Warning { node: None, message: warning.to_string() });
     }
