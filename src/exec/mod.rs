@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod command;
+mod go;
 mod kinds;
 pub mod outputs;
 pub mod sources;

@@ -22,7 +22,7 @@ use crate::cli::workspace::Process;
 ///
 /// # Errors
 /// What to print and how to end, if it could not do its work.
-pub fn dispatch(process: &Process, command: Command) -> Result<Exit, Stop> {
+pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Exit, Stop> {
     match command {
         Command::Build(args) => build::build(process, &args),
         Command::Run(args) if args.dry_run => {

@@ -1,7 +1,12 @@
 //! The work of each kind.
 
+mod build;
+mod clone;
+mod collector_tree;
 mod depfile;
 mod exec;
+mod overlay;
+mod resolve;
 
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::graph::node::Kind;
@@ -13,6 +18,10 @@ use crate::graph::node::Kind;
 pub(in crate::exec) fn run(world: &World, job: &Job, log: &mut dyn Log) -> Result<Produced, WorkError> {
     match &job.node.kind {
         Kind::Exec(exec) => exec::run(world, job, exec, log),
+        Kind::Clone(k) => clone::run(world, job, k, log),
+        Kind::Resolve(k) => resolve::run(world, job, k, log),
+        Kind::Overlay(k) => overlay::run(world, job, k, log),
+        Kind::Build(k) => build::run(world, job, k, log),
         Kind::Group => Ok(Produced::default()),
         _ => Err(WorkError::Internal(format!("kind `{}` has no work", job.node.kind.name()))),
     }
