@@ -267,6 +267,7 @@ impl Run<'_> {
             Verdict::Fresh => {
                 let result = evaluation.result.clone().unwrap_or_default();
                 self.keep(id, &evaluation, &result);
+                self.relock(id, &evaluation, &result);
                 self.end(id, Known::Done(result), End::Fresh, 0, true, None);
             }
             Verdict::Skip => {
@@ -391,6 +392,28 @@ impl Run<'_> {
         self.session.rows[id.index()].clone_from(&evaluation.rows);
     }
 
+    /// Notes module files that the lock should keep; whether there were any that it does not have.
+    fn adopt_prepared(&mut self, id: NodeId, result: &ActionResult) -> bool {
+        let Some((key, prepared)) = self.session.unlocked_modules(id, result) else { return false };
+        let name = file_name(&self.session.graph.node(id).values.join("-"));
+        self.session.prepared.insert(key.clone(), prepared.clone());
+        self.outcome.prepared.insert(key, (name, prepared));
+        true
+    }
+
+    /// A stored result that the lock does not know yet: the next run will have the lock's digest in the manifest.
+    fn relock(&mut self, id: NodeId, evaluation: &Evaluation, result: &Arc<ActionResult>) {
+        if !self.adopt_prepared(id, result) {
+            return;
+        }
+        if let Ok(after) = self.session.evaluate(id, None, false)
+            && after.manifest.action != evaluation.manifest.action
+        {
+            self.session.store_record(&after.manifest, result, &[]);
+            self.keep(id, &after, result);
+        }
+    }
+
     fn complete(&mut self, completion: Completion) {
         let id = completion.id;
         for written in &completion.written {
@@ -444,12 +467,7 @@ impl Run<'_> {
         memory.result = Some(success.result.as_ref().clone());
         memory.failed_log = None;
         self.session.known[id.index()] = Some(Known::Done(Arc::clone(&success.result)));
-        if let Some(prepared) = success.prepared
-            && let Some(key) = self.session.overlay_key(id)
-        {
-            self.session.prepared.insert(key.clone(), prepared.clone());
-            self.outcome.prepared.insert(key, (file_name(&node.values.join("-")), prepared));
-        }
+        self.adopt_prepared(id, &success.result);
         if let Some(pin) = success.pin {
             self.session.pins.insert(id, pin.clone());
             self.outcome.pins.insert(id, pin);

@@ -29,6 +29,8 @@ pub struct Options {
     pub offline: bool,
     /// `--sandbox`.
     pub sandbox: bool,
+    /// Whether this run may add prepared trees to the lock.
+    pub writes_lock: bool,
     /// Arguments after `--`, for one `exec`.
     pub extra_args: Option<(NodeId, Vec<String>)>,
 }
@@ -385,6 +387,20 @@ impl Session {
         let record = Record { action: manifest.action, own: manifest.own, alternatives: vec![alternative] };
         self.cache.put_bytes(&manifest.bytes);
         self.cache.put_record(&manifest.action, &manifest.own, &record.encode());
+    }
+
+    /// Module files of an overlay that the lock should have and has not.
+    pub fn unlocked_modules(&self, id: NodeId, result: &ActionResult) -> Option<(String, Prepared)> {
+        if !self.options.writes_lock || !matches!(self.graph.node(id).kind, Kind::Overlay(_)) {
+            return None;
+        }
+        let key = self.overlay_key(id).filter(|key| !self.prepared.contains_key(key))?;
+        let text = |name: &str| {
+            let Content::File(file) = &result.output(name)?.content else { return None };
+            String::from_utf8(self.cache.read_blob(&file.digest, u64::MAX)?).ok()
+        };
+        let go_mod = text("go.mod")?;
+        Some((key, Prepared { go_mod, go_sum: text("go.sum").unwrap_or_default() }))
     }
 
     /// The key under which the lock keeps what an overlay prepared.

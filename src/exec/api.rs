@@ -168,8 +168,6 @@ pub struct Produced {
     pub discovered: Vec<InputFile>,
     /// Things a person should know although the node succeeded.
     pub warnings: Vec<String>,
-    /// What the lock should say of a prepared tree from now on.
-    pub prepared: Option<Prepared>,
     /// What the lock should say of a source from now on.
     pub pin: Option<Pin>,
 }

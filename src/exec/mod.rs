@@ -5,5 +5,10 @@ pub mod command;
 mod go;
 mod kinds;
 pub mod outputs;
+mod publication;
+pub mod receipt;
+mod reconcile;
+#[cfg(test)]
+pub(in crate::exec) mod testing;
 pub mod sources;
 pub mod worker;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::action::result::{ActionResult, Alternative, Content, Discovered, Record};
 use crate::base::digest::BlobDigest;
 use crate::base::id::NodeId;
-use crate::exec::api::{Job, Log, Prepared, Produced, WorkError, World};
+use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::kinds;
 use crate::exec::outputs::{self, LayOutError, Written};
+use crate::exec::receipt;
 use crate::graph::node::{Class, Pin};
 use crate::outside::process::cancel::Level;
 use crate::outside::process::command::OutputSink;
@@ -62,8 +63,6 @@ pub struct Success {
     pub changed_inputs: Vec<String>,
     /// Discovered inputs.
     pub discovered: Vec<Discovered>,
-    /// For the lock.
-    pub prepared: Option<Prepared>,
     /// For the lock.
     pub pin: Option<Pin>,
 }
@@ -179,7 +178,7 @@ impl Worker<'_> {
     fn finish(&mut self, produced: Produced, log: &[u8], started: u64) -> Result<Success, WorkError> {
         let node = &self.job.node;
         let changed_inputs = self.changed_inputs();
-        let Produced { outputs, facts, measurements, discovered, warnings, prepared, pin } = produced;
+        let Produced { outputs, facts, measurements, discovered, warnings, pin } = produced;
         self.warnings.extend(warnings);
         for output in &outputs {
             if let Some(path) = &output.path {
@@ -210,10 +209,13 @@ impl Worker<'_> {
             .collect();
         discovered.sort_by(|a, b| a.path.cmp(&b.path));
         let result = Arc::new(result);
-        if changed_inputs.is_empty() && node.class != Class::Effect {
-            self.record(&result, &discovered);
+        if changed_inputs.is_empty() {
+            match node.class {
+                Class::Effect => receipt::complete(self.world, self.job, &result)?,
+                Class::Pure | Class::Volatile | Class::Sink => self.record(&result, &discovered),
+            }
         }
-        Ok(Success { result, changed_inputs, discovered, prepared, pin })
+        Ok(Success { result, changed_inputs, discovered, pin })
     }
 
     /// Input paths whose content is no longer what the digest was made from.
@@ -250,7 +252,7 @@ impl Worker<'_> {
 }
 
 fn success(result: Arc<ActionResult>) -> Success {
-    Success { result, changed_inputs: Vec::new(), discovered: Vec::new(), prepared: None, pin: None }
+    Success { result, changed_inputs: Vec::new(), discovered: Vec::new(), pin: None }
 }
 
 /// A wrong input stays wrong; a command or a network may do better next time.

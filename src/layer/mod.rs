@@ -9,6 +9,7 @@ pub mod collector_config;
 pub mod component;
 pub mod component_dependencies;
 pub mod component_type;
+pub mod config_yaml;
 pub mod deflate;
 pub mod description;
 pub mod elf;

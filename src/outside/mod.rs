@@ -2,4 +2,5 @@
 
 pub mod git;
 pub mod process;
+pub mod registry;
 pub mod signals;

@@ -96,6 +96,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         }
         workspace.session.options.extra_args = Some((target, extra_args.to_vec()));
     }
+    super::update::check_locked(process, &workspace)?;
+    workspace.session.options.writes_lock = super::update::writes_lock(process, &workspace);
     prepare(process, &mut workspace)?;
 
     let watcher = Arc::new(WatcherHandle::new(WatcherSpec {

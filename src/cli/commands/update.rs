@@ -100,6 +100,33 @@ fn fill(file: &mut LockFile, go: Option<&str>) {
     }
 }
 
+/// Whether the sources were named by a flag: then their pins are this workspace's own.
+fn from_flags(selection: &crate::cli::workspace::Selection) -> bool {
+    ["upstream-repo", "upstream-ref"].iter().any(|name| selection.sets.contains_key(*name))
+}
+
+/// Whether a run of this workspace may write the lock that is committed.
+pub(in crate::cli) fn writes_lock(process: &Process, workspace: &Workspace) -> bool {
+    let remote = remote_clones(&workspace.session.graph).next().is_some();
+    remote && !from_flags(&workspace.selection) && !process.common.locked
+}
+
+/// With `--locked`, a source or module file that the lock does not have is refused.
+///
+/// # Errors
+/// Every source that is not pinned.
+pub(in crate::cli) fn check_locked(process: &Process, workspace: &Workspace) -> Result<(), Stop> {
+    let unpinned: Vec<String> = remote_clones(&workspace.session.graph)
+        .filter(|clone| matches!(&clone.source, Source::Remote { pin: None, .. }))
+        .map(|clone| format!("`{}` at `{}`", clone.repo, clone.reference))
+        .collect();
+    if !process.common.locked || unpinned.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::environment(format!("`--locked`, but ocelot.lock does not pin {}", unpinned.join(", ")))
+        .hint("run `ocelot update`, and commit ocelot.lock"))
+}
+
 /// Adds to the lock what a run pinned or prepared. Refs given by a flag, local repositories and plain directories are
 /// never in the lock that is committed.
 pub(in crate::cli) fn save_after_run(process: &Process, workspace: &mut Workspace, outcome: &RunOutcome, sink: &mut dyn EventSink) {
@@ -107,10 +134,8 @@ pub(in crate::cli) fn save_after_run(process: &Process, workspace: &mut Workspac
         return;
     }
     let root = workspace.selection.pipeline.root.clone();
-    let by_flag = |name: &str| workspace.selection.sets.contains_key(name);
-    let from_flags = by_flag("upstream-repo") || by_flag("upstream-ref");
+    let from_flags = from_flags(&workspace.selection);
     let graph = workspace.session.graph.clone();
-    let remote = remote_clones(&graph).next().is_some();
     let lock: &mut Lock = &mut workspace.lock;
     for (id, pin) in &outcome.pins {
         if let Kind::Clone(clone) = &graph.node(*id).kind {
@@ -119,14 +144,15 @@ pub(in crate::cli) fn save_after_run(process: &Process, workspace: &mut Workspac
             into.pin(locked(clone, pin));
         }
     }
-    let write_file = remote && !from_flags && !process.common.locked;
+    let write_file = workspace.session.options.writes_lock;
     if write_file {
         for (key, (name, prepared)) in &outcome.prepared {
             lock.add_prepared(key, name, prepared);
         }
         fill(&mut lock.file, outcome.go.as_deref());
     }
-    let written = if from_flags { lock.write_local(&root) } else { Ok(()) };
+    let pinned_here = from_flags && !outcome.pins.is_empty();
+    let written = if pinned_here { lock.write_local(&root) } else { Ok(()) };
     let written = written.and_then(|()| {
         if write_file { lock.write(&root, process.common.lock.as_deref()) } else { Ok(()) }
     });

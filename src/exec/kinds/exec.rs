@@ -11,6 +11,7 @@ use crate::exec::api::{InputFile, Job, Log, Produced, WorkError, World};
 use crate::exec::command::{self, Run};
 use crate::exec::kinds::depfile;
 use crate::exec::outputs::{self, LayOutError};
+use crate::exec::receipt;
 use crate::graph::node::Exec;
 use crate::store::look::list_dir;
 use crate::store::path_table::FileKind;
@@ -26,7 +27,9 @@ pub(in crate::exec) fn run(world: &World, job: &Job, exec: &Exec, log: &mut dyn 
         debug_assert!(!depfile.exists());
     }
     let before = if job.sandbox { list_all(&base)? } else { Vec::new() };
-    let ran = command::run(world, &spec(world, job, exec, &base)?, log)?;
+    let spec = spec(world, job, exec, &base)?;
+    receipt::begin(world, job)?;
+    let ran = command::run(world, &spec, log)?;
     let mut warnings = ran.warnings;
     let mut outputs = Vec::with_capacity(declared.len());
     for path in &declared {

@@ -3,8 +3,13 @@
 mod build;
 mod clone;
 mod collector_tree;
+mod blob;
+mod check;
 mod depfile;
 mod exec;
+mod package;
+mod publish;
+mod report;
 mod overlay;
 mod resolve;
 
@@ -22,6 +27,10 @@ pub(in crate::exec) fn run(world: &World, job: &Job, log: &mut dyn Log) -> Resul
         Kind::Resolve(k) => resolve::run(world, job, k, log),
         Kind::Overlay(k) => overlay::run(world, job, k, log),
         Kind::Build(k) => build::run(world, job, k, log),
+        Kind::Package(package) => package::run(world, job, package, log),
+        Kind::Check(check) => check::run(world, job, check, log),
+        Kind::Publish(publish) => publish::run(world, job, publish, log),
+        Kind::Report(report) => report::run(world, job, report),
         Kind::Group => Ok(Produced::default()),
         _ => Err(WorkError::Internal(format!("kind `{}` has no work", job.node.kind.name()))),
     }

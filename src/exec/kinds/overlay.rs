@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::action::result::{Content, Listing, Output};
 use crate::base::digest::BlobDigest;
-use crate::exec::api::{Job, Log, Prepared, Produced, WorkError, World};
+use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::go::{Call, Go};
 use crate::exec::kinds::collector_tree::{CollectorTree, ProjectFile, invalid, project_components};
 use crate::exec::outputs::{self, LayOutError};
@@ -29,17 +29,19 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Overlay, log: &mut dyn 
     let selected = select(&files, &tags)?;
 
     let mut produced = Produced::default();
+    let mut modules = Vec::new();
     let content = if selected.is_empty() {
         log.line("no component of this project is selected: the tree stays as it is");
         before.content.clone()
     } else {
         refuse_conflicts(&tree, &selected)?;
         let prepared = prepare(world, job, k, &tree, &tags, &selected, log)?;
-        produced.prepared = prepared.for_lock;
+        modules = prepared.modules;
         prepared.tree
     };
     let module_files = module_files(world, source.id, &tree, &content)?;
     produced.outputs = vec![Output { name: "tree".to_owned(), path: None, content }];
+    produced.outputs.extend(modules);
     if let Some(path) = &k.output {
         outputs::publish_outputs(world, &mut produced.outputs, &[("tree", path)])?;
     }
@@ -93,7 +95,8 @@ fn refuse_conflicts(tree: &CollectorTree<'_>, selected: &[&ProjectFile]) -> Resu
 
 struct PreparedTree {
     tree: Content,
-    for_lock: Option<Prepared>,
+    /// `go.mod` and `go.sum`, if they are not those of the sources: what a lock keeps.
+    modules: Vec<Output>,
 }
 
 /// Lays the tree out, adds files and requirements, and takes it in again.
@@ -138,12 +141,12 @@ fn prepare(
             None => drop(entries.remove(&path)),
         }
     }
-    let for_lock = for_lock(job, tree, &entries, &folder)?;
+    let modules = changed_modules(tree, &entries);
     let tree = outputs::store_listing(world, Listing::new(entries.into_iter().collect()))?;
     if !world.keep_temp {
         outputs::remove_any(&job.work).map_err(WorkError::io(job.work.display().to_string()))?;
     }
-    Ok(PreparedTree { tree, for_lock })
+    Ok(PreparedTree { tree, modules })
 }
 
 fn lay_out(world: &World, job: &Job, tree: &CollectorTree<'_>, base: &Path) -> Result<(), WorkError> {
@@ -208,25 +211,17 @@ fn tidy(
     if floating.is_empty() { Ok(()) } else { Err(WorkError::Invalid(floating.join("\n"))) }
 }
 
-/// What the lock keeps: only if the module files changed, and were not taken from it.
-fn for_lock(
-    job: &Job,
-    tree: &CollectorTree<'_>,
-    entries: &BTreeMap<String, Content>,
-    folder: &Path,
-) -> Result<Option<Prepared>, WorkError> {
-    let moved = ["go.mod", "go.sum"].iter().any(|name| {
-        let path = format!("{}{name}", tree.folder);
-        entries.get(&path) != tree.listing.get(&path)
-    });
-    if job.prepared.is_some() || !moved {
-        return Ok(None);
+/// The module files, if one of them is not what the sources have.
+fn changed_modules(tree: &CollectorTree<'_>, entries: &BTreeMap<String, Content>) -> Vec<Output> {
+    let found = ["go.mod", "go.sum"].map(|name| (name, format!("{}{name}", tree.folder)));
+    if found.iter().all(|(_, path)| entries.get(path) == tree.listing.get(path)) {
+        return Vec::new();
     }
-    let read = |name: &str| match std::fs::read_to_string(folder.join(name)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        other => other.map_err(WorkError::io(name)),
+    let content = |path: &String| entries.get(path).cloned();
+    let output = |(name, path): &(&str, String)| {
+        content(path).map(|content| Output { name: (*name).to_owned(), path: None, content })
     };
-    Ok(Some(Prepared { go_mod: read("go.mod")?, go_sum: read("go.sum")? }))
+    found.iter().filter_map(output).collect()
 }
 
 /// One digest over the module files of the finished tree.
