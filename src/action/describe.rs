@@ -101,15 +101,26 @@ pub fn describe(node: &Node, inputs: &Inputs<'_>) -> Manifest {
         m.field(&format!("env {name}"), value.map_or("(unset)".to_owned(), |value| format!("={value}")).as_str());
     }
     m.optional("revision", inputs.revision);
-    m.optional("lock", inputs.prepared);
-    for (path, content) in &inputs.files {
-        m.field(&format!("input {path}"), &content.value());
+    // Which component files an overlay reads depends on the tags, that is on another node.
+    let late = matches!(node.kind, Kind::Overlay(_));
+    if !late {
+        files(&mut m, inputs);
     }
     m.dependencies();
+    m.optional("lock", inputs.prepared);
+    if late {
+        files(&mut m, inputs);
+    }
     for dep in &inputs.deps {
         dependency(&mut m, kind, dep);
     }
     m.finish()
+}
+
+fn files(m: &mut ManifestBuilder, inputs: &Inputs<'_>) {
+    for (path, content) in &inputs.files {
+        m.field(&format!("input {path}"), &content.value());
+    }
 }
 
 fn dependency(m: &mut ManifestBuilder, kind: &str, dep: &DepInput<'_>) {
@@ -122,7 +133,8 @@ fn dependency(m: &mut ManifestBuilder, kind: &str, dep: &DepInput<'_>) {
         return;
     };
     let (outputs, facts) = consumed(kind, dep.field);
-    let label = if matches!(kind, "report" | "release") { format!("{} {}", dep.field, dep.name) } else { dep.field.to_owned() };
+    let label =
+        if matches!(kind, "report" | "release") { format!("{} {}", dep.field, dep.name) } else { dep.field.to_owned() };
     for output in &result.outputs {
         if outputs.contains(&"*") || outputs.contains(&output.name.as_str()) {
             m.field(&format!("{label}: {}", output.name), &output.content.value());

@@ -277,9 +277,7 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
                 return pick(Verdict::MayRun, "4", reason);
             }
             match &situation.lookup {
-                Lookup::Found { outputs: OutputState::InPlace, .. } => {
-                    pick(Verdict::Fresh, "15", Reason::Unchanged)
-                }
+                Lookup::Found { outputs: OutputState::InPlace, .. } => pick(Verdict::Fresh, "15", Reason::Unchanged),
                 Lookup::Found { outputs, .. } => pick(Verdict::Run, "16", output_reason(outputs)),
                 Lookup::OwnUnknown | Lookup::CombinationUnknown => {
                     pick(Verdict::Run, "16", Reason::Changed { fields: Vec::new() })

@@ -364,8 +364,11 @@ impl BuildArgs {
         for (name, values) in lists {
             sets.extend(values.iter().map(|value| format!("{name}={value}")));
         }
-        let single =
-            [("upstream-repo", &self.upstream_repo), ("upstream-ref", &self.upstream_ref), ("layer-name", &self.layer_name)];
+        let single = [
+            ("upstream-repo", &self.upstream_repo),
+            ("upstream-ref", &self.upstream_ref),
+            ("layer-name", &self.layer_name),
+        ];
         for (name, value) in single {
             sets.extend(value.iter().map(|value| format!("{name}={value}")));
         }

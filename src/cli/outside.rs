@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::action::verdict::ReceiptState;
 use crate::engine::session::{Outside, ReceiptAnswer, ReceiptQuery};
+use crate::exec::receipt::{self, Effect};
 use crate::outside::git::{GitRef, local};
 
 /// The real world.
@@ -27,7 +27,9 @@ impl Outside for RealOutside {
         Ok((resolved.commit.to_string(), watch))
     }
 
-    fn receipt(&self, _query: &ReceiptQuery<'_>) -> ReceiptAnswer {
-        ReceiptAnswer { state: ReceiptState::Missing, result: None, watch: Vec::new() }
+    fn receipt(&self, query: &ReceiptQuery<'_>) -> ReceiptAnswer {
+        let ReceiptQuery { pipeline, node, action, layer } = *query;
+        let answer = receipt::look_up(&self.root, &Effect { pipeline, node, action, layer });
+        ReceiptAnswer { state: answer.state, result: answer.result, watch: answer.watch }
     }
 }

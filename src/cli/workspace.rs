@@ -57,7 +57,7 @@ impl Process {
     pub(in crate::cli) fn open_cache(&self, access: Access, scratch: Option<PathBuf>) -> Result<Cache, Stop> {
         let today = u32::try_from(self.clock.unix_seconds() / 86_400).unwrap_or(0);
         let options = CacheOptions { access, scratch, ..CacheOptions::new(self.user_cache().join("store"), today) };
-        Cache::open(Arc::new(RealFs), options).map_err(|error| Stop::environment(error))
+        Cache::open(Arc::new(RealFs), options).map_err(Stop::environment)
     }
 }
 
@@ -223,7 +223,8 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     let mut old = None;
     if let Some((sections, null)) = snapshot {
         let current = null.proof.holds(&mut observer, &with_program(&env));
-        if let Some(settled) = null.settled.filter(|s| fast && current && null_allowed && s.targets == selection.targets)
+        if let Some(settled) =
+            null.settled.filter(|s| fast && current && null_allowed && s.targets == selection.targets)
             && rows_hold(&settled.rows, &mut observer)
         {
             if mode == Mode::Write && observer.table.is_changed() {
@@ -236,8 +237,9 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     let (snapshot, lock) = match old {
         Some((snapshot, true)) => {
             let mut sources = crate::base::diag::SourceMap::default();
-            let lock = Lock::read(&root, process.common.lock.as_deref(), &mut sources).map_err(|diagnostics| {
-                Stop { exit: Exit::Usage, text: crate::base::diag::render(&sources, &diagnostics, false) }
+            let lock = Lock::read(&root, process.common.lock.as_deref(), &mut sources).map_err(|diagnostics| Stop {
+                exit: Exit::Usage,
+                text: crate::base::diag::render(&sources, &diagnostics, false),
             })?;
             (snapshot, lock)
         }
@@ -380,9 +382,8 @@ impl Workspace {
         let bytes = Snapshot::encode(&self.key, &null, &self.session.graph, &self.session.memory);
         save_table(&self.state, &self.session.observer)?;
         let file = self.state.snapshot(&self.key);
-        let failed = |file: &Path, error: std::io::Error| {
-            Stop::environment(format!("cannot write {}: {error}", file.display()))
-        };
+        let failed =
+            |file: &Path, error: std::io::Error| Stop::environment(format!("cannot write {}: {error}", file.display()));
         atomic::write(&file, &bytes, false).map_err(|error| failed(&file, error))?;
         let nodes: BTreeSet<&String> = self.session.graph.nodes.iter().map(|node| &node.base).collect();
         let last = LastRun {

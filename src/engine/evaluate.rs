@@ -11,6 +11,8 @@ use crate::base::id::{NodeId, PathId};
 use crate::engine::session::{InputProblem, Known, ReceiptQuery, Session};
 use crate::exec::api::{InputFile, Prepared, Tool};
 use crate::graph::node::{Class, Kind, Node, Role, Source};
+use crate::layer::component::overlay_files;
+use crate::layer::tags::TagSet;
 use crate::store::path_table::FileKind;
 
 /// What was found out about a node.
@@ -52,16 +54,14 @@ impl Session {
     ///
     /// # Errors
     /// If an input or program cannot be used.
-    pub fn evaluate(
-        &mut self,
-        id: NodeId,
-        open_dep: Option<NodeId>,
-        needed: bool,
-    ) -> Result<Evaluation, InputProblem> {
+    pub fn evaluate(&mut self, id: NodeId, open_dep: Option<NodeId>, needed: bool) -> Result<Evaluation, InputProblem> {
         let graph = Arc::clone(&self.graph);
         let node = graph.node(id);
         let gathered = self.gather(id, node)?;
         let manifest = Arc::new(self.manifest(id, node, &gathered));
+        if matches!(node.kind, Kind::Overlay(_)) {
+            self.selected[id.index()].clone_from(&gathered.files);
+        }
         let failed = self.failed_dep(id).map(|dep| graph.node(dep).name.clone());
         let (lookup, mut result, receipt, more) = if failed.is_some() {
             (Lookup::OwnUnknown, None, ReceiptState::Missing, Vec::new())
@@ -142,8 +142,9 @@ impl Session {
                 }
                 gathered.rows.extend(rows);
                 gathered.tools.push(("go".to_owned(), tool));
-                if matches!(node.kind, Kind::Overlay(_)) {
-                    gathered.prepared = self.prepared_for(id);
+                if let Kind::Overlay(overlay) = &node.kind {
+                    self.keep_selected(node, overlay.components.as_deref(), &mut gathered.files)?;
+                    gathered.prepared = self.prepared_for(id, &gathered.files);
                 }
             }
             Kind::Clone(k) => match &k.source {
@@ -152,7 +153,10 @@ impl Session {
                     Some(pin) => gathered.revision = Some(pin.commit.clone()),
                     None => gathered.unpinned = true,
                 },
-                Source::Plain(_) => gathered.revision = Some(digest_of_files(&gathered.files)),
+                Source::Plain(path) => {
+                    let prefix = format!("{}/", path.trim_end_matches('/').trim_start_matches("./"));
+                    gathered.revision = Some(digest_of_files(&prefix, &gathered.files));
+                }
                 Source::Local(repo) => {
                     let (commit, watch) =
                         self.outside.local_revision(repo, &k.reference).map_err(InputProblem::Source)?;
@@ -176,12 +180,34 @@ impl Session {
         Ok(gathered)
     }
 
+    /// Drops the component files that the tags of an overlay do not select: it does not depend on them.
+    fn keep_selected(
+        &self,
+        node: &Node,
+        components: Option<&str>,
+        files: &mut Vec<(String, Content)>,
+    ) -> Result<(), InputProblem> {
+        let tags =
+            node.field("resolution").next().and_then(|to| self.result(to)).and_then(|result| result.fact("tags"));
+        let (Some(tags), Some(folder)) = (tags, components) else { return Ok(()) };
+        let tags = TagSet::new(tags.split(',').filter(|tag| !tag.is_empty()));
+        let folder = format!("{}/", folder.trim_end_matches('/'));
+        let text = |path: &str| std::fs::read_to_string(self.observer.root().join(path)).unwrap_or_default();
+        let texts: Vec<String> = files.iter().map(|(path, _)| text(path)).collect();
+        let inside = |path: &'_ str| path.strip_prefix(&folder).unwrap_or(path).to_owned();
+        let names: Vec<String> = files.iter().map(|(path, _)| inside(path)).collect();
+        let pairs: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+        let selected = overlay_files(&pairs, &tags).map_err(|error| InputProblem::Source(error.to_string()))?;
+        *files = selected.into_iter().map(|position| files[position].clone()).collect();
+        Ok(())
+    }
+
     /// What the lock has for an overlay: by the tree it starts from and the files laid over it.
-    fn prepared_for(&self, id: NodeId) -> Option<(String, Prepared)> {
+    fn prepared_for(&self, id: NodeId, files: &[(String, Content)]) -> Option<(String, Prepared)> {
         if self.prepared.is_empty() {
             return None;
         }
-        let key = self.overlay_key(id)?;
+        let key = self.overlay_key(id, files)?;
         let prepared = self.prepared.get(&key)?.clone();
         let digest = BlobDigest::of(format!("{}\0{}", prepared.go_mod, prepared.go_sum).as_bytes()).to_hex();
         Some((digest, prepared))
@@ -339,11 +365,13 @@ impl Session {
                 let id = self.observer.look(path.trim_end_matches('/'));
                 self.observer.table.entry(id).ours
             }
-            Content::Tree { listing, .. } => self.cache.read_blob(listing, u64::MAX).is_some() || {
-                let bare = path.trim_end_matches('/');
-                let Ok(listing) = self.observer.tree(bare, &mut Vec::new()) else { return false };
-                listing.0.iter().all(|(name, content)| self.made_here(&format!("{bare}/{name}"), content))
-            },
+            Content::Tree { listing, .. } => {
+                self.cache.read_blob(listing, u64::MAX).is_some() || {
+                    let bare = path.trim_end_matches('/');
+                    let Ok(listing) = self.observer.tree(bare, &mut Vec::new()) else { return false };
+                    listing.0.iter().all(|(name, content)| self.made_here(&format!("{bare}/{name}"), content))
+                }
+            }
         }
     }
 
@@ -403,10 +431,11 @@ fn is_dependency(field: &str) -> bool {
     field.contains(": ") || field.starts_with("input ")
 }
 
-fn digest_of_files(files: &[(String, Content)]) -> String {
+/// The digest of a folder's files: by their paths in it, wherever it is.
+fn digest_of_files(prefix: &str, files: &[(String, Content)]) -> String {
     let mut hasher = blake3::Hasher::new();
     for (path, content) in files {
-        for part in [path.as_str(), &content.value()] {
+        for part in [path.strip_prefix(prefix).unwrap_or(path), &content.value()] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }

@@ -81,7 +81,8 @@ impl Observer {
     /// Brings many rows up to date at once, in parallel; returns those whose content changed since last known.
     pub fn look_all(&mut self, ids: &[PathId]) -> Vec<PathId> {
         self.seen.resize(self.table.len(), false);
-        let unseen: Vec<PathId> = ids.iter().copied().filter(|id| !std::mem::replace(&mut self.seen[id.index()], true)).collect();
+        let unseen: Vec<PathId> =
+            ids.iter().copied().filter(|id| !std::mem::replace(&mut self.seen[id.index()], true)).collect();
         self.looker.refresh(&mut self.table, &unseen)
     }
 
@@ -207,11 +208,11 @@ impl Observer {
         let mut paths = BTreeSet::new();
         for pattern in patterns.iter().filter(|pattern| !pattern.starts_with('!')) {
             if rel_path::is_glob(pattern) {
-                let glob = compile_glob(pattern)
-                    .map_err(|why| ObserveError::Glob { pattern: pattern.clone(), why })?;
+                let glob = compile_glob(pattern).map_err(|why| ObserveError::Glob { pattern: pattern.clone(), why })?;
                 let prefix = rel_path::literal_prefix(pattern);
                 // Without `**` a glob reaches exactly as deep as it has parts.
-                let depth = if pattern.contains("**") { usize::MAX } else { pattern[prefix.len()..].matches('/').count() };
+                let depth =
+                    if pattern.contains("**") { usize::MAX } else { pattern[prefix.len()..].matches('/').count() };
                 let dir = prefix.trim_end_matches('/').to_owned();
                 let files = self.walk(&dir, rows, &|path| glob.is_match(path), depth)?;
                 paths.extend(files);
@@ -259,8 +260,8 @@ impl Excluded {
         let mut excluded = Self { globs: Vec::new(), paths: Vec::new() };
         for pattern in patterns.iter().filter_map(|pattern| pattern.strip_prefix('!')) {
             if rel_path::is_glob(pattern) {
-                let glob = compile_glob(pattern)
-                    .map_err(|why| ObserveError::Glob { pattern: pattern.to_owned(), why })?;
+                let glob =
+                    compile_glob(pattern).map_err(|why| ObserveError::Glob { pattern: pattern.to_owned(), why })?;
                 excluded.globs.push(glob);
             } else {
                 excluded.paths.push(pattern.trim_end_matches('/').to_owned());

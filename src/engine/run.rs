@@ -151,11 +151,16 @@ struct Run<'a> {
 
 impl Session {
     /// Runs the wanted nodes. `prepare` has succeeded.
-    pub fn run(&mut self, wanted: &[bool], world: Arc<World>, options: RunOptions, sink: &mut dyn EventSink) -> RunOutcome {
+    pub fn run(
+        &mut self,
+        wanted: &[bool],
+        world: Arc<World>,
+        options: RunOptions,
+        sink: &mut dyn EventSink,
+    ) -> RunOutcome {
         let memory = &self.memory;
-        let costs = cost::downstream(&self.graph, |id| {
-            memory[id.index()].result.as_ref().map(|result| result.duration_ms)
-        });
+        let costs =
+            cost::downstream(&self.graph, |id| memory[id.index()].result.as_ref().map(|result| result.duration_ms));
         let machine = Machine::new(&self.graph, wanted, costs, options.jobs);
         let count = self.graph.nodes.len();
         self.known.fill(None);
@@ -371,7 +376,9 @@ impl Run<'_> {
                 Some(Content::Tree { .. }) => {
                     let Ok(listing) = self.session.observer.tree(bare, &mut Vec::new()) else { continue };
                     let inside = listing.0.iter().map(|(name, content)| (format!("{bare}/{name}"), content));
-                    unknown.extend(inside.filter(|(path, content)| !self.session.made_here(path, content)).map(|(path, _)| path));
+                    unknown.extend(
+                        inside.filter(|(path, content)| !self.session.made_here(path, content)).map(|(path, _)| path),
+                    );
                 }
                 Some(content) if !self.session.made_here(bare, &content) => unknown.push(bare.to_owned()),
                 Some(_) => {}
@@ -549,13 +556,15 @@ impl Run<'_> {
         self.session.known[id.index()] = Some(known);
         self.outcome.ends[id.index()] = Some(end);
         let node = self.session.graph.node(id);
-        self.outcome.settled &= end.is_success() && !matches!((&node.kind, node.class), (Kind::Exec(_), Class::Volatile));
+        self.outcome.settled &=
+            end.is_success() && !matches!((&node.kind, node.class), (Kind::Exec(_), Class::Volatile));
         if does_work(node) {
             self.outcome.counts.add(end);
             if matches!(end, End::Ran | End::Failed | End::Restored) {
                 self.outcome.worked_ms.insert(id, duration_ms);
             }
-            let event = Event::Ended { node: node.name.clone(), end: Ended::from(end), duration_ms, unchanged, failure };
+            let event =
+                Event::Ended { node: node.name.clone(), end: Ended::from(end), duration_ms, unchanged, failure };
             self.sink.event(&event);
         }
         self.machine.finish(id, end);
@@ -567,7 +576,11 @@ fn command_line(job: &Job) -> Option<String> {
     let Kind::Exec(exec) = &job.node.kind else { return None };
     let quote = |word: &String| {
         let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
     };
     let words: Vec<String> = exec.command.iter().chain(&job.extra_args).map(quote).collect();
     let line = words.join(" ");

@@ -110,6 +110,8 @@ pub struct Session {
     pub outside: Box<dyn Outside>,
     /// Files each node reads in the project, resolved once per run.
     pub(in crate::engine) sources: Vec<Option<Sources>>,
+    /// Files in the project that each node's last evaluation took.
+    pub(in crate::engine) selected: Vec<Vec<(String, Content)>>,
     /// Rows that each node's last evaluation rests on.
     pub(in crate::engine) rows: Vec<Vec<PathId>>,
     declared: Declared,
@@ -213,6 +215,7 @@ impl Session {
             tools: Tools::default(),
             outside,
             sources: vec![None; count],
+            selected: vec![Vec::new(); count],
             rows: vec![Vec::new(); count],
             declared,
         }
@@ -255,7 +258,8 @@ impl Session {
         match &node.kind {
             Kind::Exec(exec) => {
                 let declared = &self.declared;
-                let mut inputs = self.observer.inputs(&exec.inputs, &|path| declared.claims(path), &mut sources.rows)?;
+                let mut inputs =
+                    self.observer.inputs(&exec.inputs, &|path| declared.claims(path), &mut sources.rows)?;
                 // A program inside the project is an input like any other.
                 let program = &exec.command[0];
                 if program.contains('/') && !program.starts_with('/') {
@@ -281,7 +285,9 @@ impl Session {
                 if let Source::Plain(path) = &k.source {
                     let wanted: Vec<String> = match k.paths.as_slice() {
                         [] => vec![path.clone()],
-                        paths => paths.iter().map(|wanted| format!("{}/{wanted}", path.trim_end_matches('/'))).collect(),
+                        paths => {
+                            paths.iter().map(|wanted| format!("{}/{wanted}", path.trim_end_matches('/'))).collect()
+                        }
                     };
                     for path in wanted {
                         self.add_source(&path, &mut sources)?;
@@ -373,9 +379,11 @@ impl Session {
         wanted[id.index()] = false;
         let made = |path: &str| {
             self.graph.ids().filter(|id| wanted[id.index()]).any(|id| {
-                self.graph.node(id).outputs().iter().any(|output| {
-                    *output == path || (output.ends_with('/') && path.starts_with(output))
-                })
+                self.graph
+                    .node(id)
+                    .outputs()
+                    .iter()
+                    .any(|output| *output == path || (output.ends_with('/') && path.starts_with(output)))
             })
         };
         claimed.into_iter().map(|found| found.path.clone()).find(|path| !made(path))
@@ -394,7 +402,8 @@ impl Session {
         if !self.options.writes_lock || !matches!(self.graph.node(id).kind, Kind::Overlay(_)) {
             return None;
         }
-        let key = self.overlay_key(id).filter(|key| !self.prepared.contains_key(key))?;
+        let files = self.selected[id.index()].as_slice();
+        let key = self.overlay_key(id, files).filter(|key| !self.prepared.contains_key(key))?;
         let text = |name: &str| {
             let Content::File(file) = &result.output(name)?.content else { return None };
             String::from_utf8(self.cache.read_blob(&file.digest, u64::MAX)?).ok()
@@ -404,11 +413,10 @@ impl Session {
     }
 
     /// The key under which the lock keeps what an overlay prepared.
-    pub fn overlay_key(&self, id: NodeId) -> Option<String> {
+    pub fn overlay_key(&self, id: NodeId, files: &[(String, Content)]) -> Option<String> {
         let node = self.graph.node(id);
         let source = self.result(node.field("source").next()?)?;
         let resolution = self.result(node.field("resolution").next()?)?;
-        let files = self.sources[id.index()].as_ref().map(|sources| sources.files.as_slice()).unwrap_or_default();
         lock_key::overlay_key(source, resolution.fact("tags")?, files)
     }
 

@@ -8,7 +8,7 @@ pub mod outputs;
 mod publication;
 pub mod receipt;
 mod reconcile;
+pub mod sources;
 #[cfg(test)]
 pub(in crate::exec) mod testing;
-pub mod sources;
 pub mod worker;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::action::result::{ActionResult, Content, FileContent, Listing, Output};
 use crate::base::digest::BlobDigest;
 use crate::exec::api::{WorkError, World};
-use crate::store::look::list_dir;
 use crate::store::cache_error::RestoreError;
+use crate::store::look::list_dir;
 use crate::store::path_table::{FileKind, Stamp};
 
 /// A file that a worker wrote into the project.

@@ -182,9 +182,8 @@ impl Worker<'_> {
         self.warnings.extend(warnings);
         for output in &outputs {
             if let Some(path) = &output.path {
-                outputs::note_written(self.world, path, &output.content, &mut self.written).map_err(|_| {
-                    WorkError::Environment("the cache lost a blob that was just stored".to_owned())
-                })?;
+                outputs::note_written(self.world, path, &output.content, &mut self.written)
+                    .map_err(|_| WorkError::Environment("the cache lost a blob that was just stored".to_owned()))?;
             }
         }
         let log = (!log.is_empty()).then(|| self.world.cache.put_bytes(log).digest);

@@ -158,7 +158,9 @@ fn pool_of(node: &NodeFile, pools: &[Pool], errors: &mut Vec<Diagnostic>) -> Opt
     match found {
         Some(at) if pools[at].depth > 0 => Some(PoolId::from_index(at)),
         Some(_) => {
-            errors.push(Diagnostic::error(format!("pool `{}` has depth 0", name.value)).label(name.span, "nothing could run"));
+            errors.push(
+                Diagnostic::error(format!("pool `{}` has depth 0", name.value)).label(name.span, "nothing could run"),
+            );
             None
         }
         None => {

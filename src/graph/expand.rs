@@ -121,7 +121,9 @@ fn axes_of(file: &NodeFile, params: &Params) -> Result<Axes, Vec<Diagnostic>> {
     for axis in &file.axes.items {
         let name = &axis.value;
         if axes.contains(name) {
-            errors.push(Diagnostic::error(format!("axis `{name}` stands twice in `for:`")).label(axis.span, "again here"));
+            errors.push(
+                Diagnostic::error(format!("axis `{name}` stands twice in `for:`")).label(axis.span, "again here"),
+            );
             continue;
         }
         match params.get(name) {
@@ -149,8 +151,8 @@ fn axes_of(file: &NodeFile, params: &Params) -> Result<Axes, Vec<Diagnostic>> {
                 errors.push(Diagnostic::error(message).label(axis.span, "needed for this axis").help(help));
             }
             None => {
-                let error = Diagnostic::error(format!("unknown axis `{name}`"))
-                    .label(axis.span, "an axis is a list parameter");
+                let error =
+                    Diagnostic::error(format!("unknown axis `{name}`")).label(axis.span, "an axis is a list parameter");
                 errors.push(match suggest::closest(name, params.keys().map(String::as_str)) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("declare it: `params: {{{name}: {{default: [VALUE]}}}}`")),

@@ -274,8 +274,9 @@ fn expand_publish(k: &PublishFile, scope: &Scope<'_>, around: &dyn Surroundings)
     let registry = scope.optional(k.registry.as_ref())?.unwrap_or_else(|| "aws".to_owned());
     if registry != "aws" && registry.strip_prefix("directory:").is_none_or(str::is_empty) {
         let at = k.registry.as_ref().unwrap_or(&k.region).span;
-        return Err(Diagnostic::error(format!("unknown registry `{registry}`"))
-            .label(at, "expected `aws` or `directory:PATH`"));
+        return Err(
+            Diagnostic::error(format!("unknown registry `{registry}`")).label(at, "expected `aws` or `directory:PATH`")
+        );
     }
     Ok(Publish {
         region,

@@ -67,9 +67,7 @@ pub(in crate::graph) fn check_and_join(drafts: &mut [Draft]) -> Result<(), Vec<D
                 Problem::OwnOutput(path) => Diagnostic::error(format!("`{path}` is both an input and an output"))
                     .label(draft.span, "of this node")
                     .help("a node cannot read what it writes; give the result another path"),
-                Problem::Glob(glob, why) => {
-                    Diagnostic::error(format!("`{glob}` is not a glob")).label(draft.span, why)
-                }
+                Problem::Glob(glob, why) => Diagnostic::error(format!("`{glob}` is not a glob")).label(draft.span, why),
             }),
         }
     }
@@ -112,7 +110,8 @@ fn inputs_from_nodes(
             let prefix = rel_path::literal_prefix(input);
             for (output, to) in under(producers, prefix).filter(|(_, to)| *to != own) {
                 // A folder output matches when something inside it could.
-                let inside = output.ends_with('/') && (glob.is_match(output.trim_end_matches('/')) || input.contains("**"));
+                let inside =
+                    output.ends_with('/') && (glob.is_match(output.trim_end_matches('/')) || input.contains("**"));
                 if inside || glob.is_match(output) {
                     found.insert(output.to_owned(), to);
                 }

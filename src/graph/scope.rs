@@ -174,10 +174,7 @@ mod tests {
     #[test]
     fn texts_split_at_names_and_escapes() {
         assert_eq!(pieces("a${b}c"), Ok(vec![Piece::Literal("a"), Piece::Name("b"), Piece::Literal("c")]));
-        assert_eq!(
-            pieces("$${b}"),
-            Ok(vec![Piece::Literal(""), Piece::Literal("${"), Piece::Literal("b}")]),
-        );
+        assert_eq!(pieces("$${b}"), Ok(vec![Piece::Literal(""), Piece::Literal("${"), Piece::Literal("b}")]),);
         assert_eq!(pieces("$HOME"), Ok(vec![Piece::Literal("$HOME")]));
         assert_eq!(pieces("${b"), Err(()));
     }

@@ -133,13 +133,7 @@ fn parse_pattern<'a>(
     Err(pattern_error(target, &format!("expected {count} values ({}), found {}", axes.join(", "), parts.len())))
 }
 
-fn no_such_value(
-    target: &str,
-    wanted: &[Option<&str>],
-    axes: &[String],
-    graph: &Graph,
-    base: &str,
-) -> SelectError {
+fn no_such_value(target: &str, wanted: &[Option<&str>], axes: &[String], graph: &Graph, base: &str) -> SelectError {
     for (at, want) in wanted.iter().enumerate() {
         let mut values: Vec<&str> =
             graph.nodes.iter().filter(|node| node.base == base).map(|node| node.values[at].as_str()).collect();

@@ -5,9 +5,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::layer::arch::Arch;
 use crate::layer::build_constraint::BuildConstraint;
 use crate::layer::error::LayerError;
 use crate::layer::go_source::imports;
+use crate::layer::go_target;
 use crate::layer::tags::{TAG_PREFIX, TagSet};
 
 /// The five kinds of collector components.
@@ -131,6 +133,29 @@ pub fn imported_components(file: &str, text: &str) -> Vec<Component> {
         })
         .collect();
     components.into_iter().collect()
+}
+
+/// Which files of a project's component folder go into a build with these tags, as positions in `files`: the files of
+/// selected components, by their real `//go:build` lines, and with them the files that have no such line (helpers).
+/// Nothing if no component is selected.
+///
+/// # Errors
+/// A `//go:build` line that cannot be read.
+pub fn overlay_files(files: &[(&str, &str)], tags: &TagSet) -> Result<Vec<usize>, LayerError> {
+    let implied = |tag: &str| go_target::implied(tag, Arch::Amd64, 0);
+    let go = files.iter().copied().filter(|(path, _)| path.ends_with(".go"));
+    let components = selected_components(go, tags, &implied)?;
+    if components.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut selected = Vec::new();
+    for (position, (path, text)) in files.iter().enumerate() {
+        let is_component = components.iter().any(|component| component.file == *path);
+        if is_component || (!path.ends_with(".md") && BuildConstraint::of_file(path, text)?.is_none()) {
+            selected.push(position);
+        }
+    }
+    Ok(selected)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub enum ParamErrors {
 /// Unknown names, values that are no choice, a default of a wrong shape.
 pub fn resolve(params: &IndexMap<String, ParamFile>, sets: &Sets, words: &Words<'_>) -> Result<Params, ParamErrors> {
     let mut errors = Vec::new();
-    for name in sets.keys().filter(|name| !params.contains_key(*name)) {
+    if let Some(name) = sets.keys().find(|name| !params.contains_key(*name)) {
         let near = suggest::closest(name, params.keys().map(String::as_str));
         let hint = match near {
             Some(near) => format!("; did you mean `{near}`?"),
@@ -201,10 +201,9 @@ mod tests {
     fn the_region_comes_from_the_environment_then_the_profile() {
         let config = "[default]\nregion = eu-west-1\n[profile p]\noutput = json\nregion=us-east-2\n";
         let region = |vars: &[(&str, &str)]| {
-            session_region(
-                &|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()),
-                &|file| (file == "/h/.aws/config").then(|| config.to_owned()),
-            )
+            session_region(&|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()), &|file| {
+                (file == "/h/.aws/config").then(|| config.to_owned())
+            })
         };
         assert_eq!(region(&[("AWS_REGION", "a"), ("AWS_DEFAULT_REGION", "b")]).as_deref(), Ok("a"));
         assert_eq!(region(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "b")]).as_deref(), Ok("b"));

@@ -73,7 +73,10 @@ impl LineSink {
                 let failure = failure.cloned().unwrap_or_default();
                 let mut text = format!("{} {node} {}\n", paint.red("   FAIL"), paint.dim(&format!("({time})")));
                 for (i, line) in failure.message.lines().enumerate() {
-                    text.push_str(&format!("{} {line}\n", if i == 0 { paint.red("error:") } else { "      ".to_owned() }));
+                    text.push_str(&format!(
+                        "{} {line}\n",
+                        if i == 0 { paint.red("error:") } else { "      ".to_owned() }
+                    ));
                 }
                 if let Some(command) = &failure.command {
                     text.push_str(&format!("  command: {command}\n"));
@@ -167,8 +170,13 @@ mod tests {
             tail: vec!["a.c:1: oh".into()],
             environment: false,
         };
-        let ended =
-            Event::Ended { node: "a".into(), end: Ended::Failed, duration_ms: 5, unchanged: false, failure: Some(failure) };
+        let ended = Event::Ended {
+            node: "a".into(),
+            end: Ended::Failed,
+            duration_ms: 5,
+            unchanged: false,
+            failure: Some(failure),
+        };
         assert_eq!(
             sink.text(&ended).unwrap(),
             "   FAIL a (5 ms)\nerror: `cc` exited with status 1\n  command: cc a.c\n  | a.c:1: oh\n"

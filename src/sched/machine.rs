@@ -251,18 +251,20 @@ mod tests {
     use crate::graph::node::{Class, Edge, Kind, Node, Pool, Role};
 
     fn graph(edges: &[&[u32]], pool: &[u32]) -> Graph {
-        let nodes = edges.iter().enumerate().map(|(i, deps)| std::sync::Arc::new(Node {
-            name: i.to_string(),
-            base: i.to_string(),
-            values: vec![],
-            kind: Kind::Group,
-            class: Class::Pure,
-            edges: deps.iter().map(|to| Edge { to: NodeId(*to), role: Role::After }).collect(),
-            pool: pool.contains(&u32::try_from(i).unwrap()).then_some(PoolId(0)),
-            timeout_ms: None,
-            retries: 0,
-            description: None,
-        }));
+        let nodes = edges.iter().enumerate().map(|(i, deps)| {
+            std::sync::Arc::new(Node {
+                name: i.to_string(),
+                base: i.to_string(),
+                values: vec![],
+                kind: Kind::Group,
+                class: Class::Pure,
+                edges: deps.iter().map(|to| Edge { to: NodeId(*to), role: Role::After }).collect(),
+                pool: pool.contains(&u32::try_from(i).unwrap()).then_some(PoolId(0)),
+                timeout_ms: None,
+                retries: 0,
+                description: None,
+            })
+        });
         Graph { nodes: nodes.collect(), pools: vec![Pool { name: "p".into(), depth: 1 }], ..Graph::default() }
     }
 

@@ -137,7 +137,8 @@ pub struct RegionFile {
 impl RegionsFile {
     /// The partition of a region: the one whose prefix begins its name, else `aws`.
     pub fn partition(&self, region: &str) -> &str {
-        let owns = |partition: &PartitionFile| partition.region_prefixes.iter().any(|prefix| region.starts_with(prefix));
+        let owns =
+            |partition: &PartitionFile| partition.region_prefixes.iter().any(|prefix| region.starts_with(prefix));
         self.partitions.iter().find(|(_, partition)| owns(partition)).map_or("aws", |(name, _)| name.as_str())
     }
 
@@ -221,10 +222,7 @@ mod tests {
              c: {base: b, config-file: config/c.yaml}\n",
         );
         let b = file.resolve("b", Span::default()).unwrap();
-        assert_eq!(
-            b.tags,
-            ["lambdacomponents.custom", "lambdacomponents.exporter.b", "lambdacomponents.exporter.x"]
-        );
+        assert_eq!(b.tags, ["lambdacomponents.custom", "lambdacomponents.exporter.b", "lambdacomponents.exporter.x"]);
         assert_eq!((b.description.as_str(), b.config_file.as_deref()), ("A", Some("config/examples/a.yaml")));
         assert_eq!(file.resolve("c", Span::default()).unwrap().config_file.as_deref(), Some("config/c.yaml"));
     }

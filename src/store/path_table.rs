@@ -60,15 +60,8 @@ pub struct Stamp {
 
 impl Stamp {
     /// The stamp of a path with nothing at it.
-    pub const ABSENT: Self = Self {
-        size: 0,
-        mtime_ns: 0,
-        ctime_ns: 0,
-        inode: 0,
-        device: 0,
-        kind: FileKind::Absent,
-        executable: false,
-    };
+    pub const ABSENT: Self =
+        Self { size: 0, mtime_ns: 0, ctime_ns: 0, inode: 0, device: 0, kind: FileKind::Absent, executable: false };
 }
 
 /// A row of the table.
@@ -86,13 +79,8 @@ pub struct Entry {
     pub ours: bool,
 }
 
-const NEVER_SEEN: Entry = Entry {
-    stamp: Stamp::ABSENT,
-    digest: BlobDigest::from_bytes([0; 32]),
-    version: 0,
-    settled: false,
-    ours: false,
-};
+const NEVER_SEEN: Entry =
+    Entry { stamp: Stamp::ABSENT, digest: BlobDigest::from_bytes([0; 32]), version: 0, settled: false, ours: false };
 
 /// Bytes of a row in the file.
 const ROW: usize = 80;

@@ -16,8 +16,7 @@ use crate::report::lines::duration;
 /// # Errors
 /// If it could not begin.
 pub(in crate::cli) fn build(process: &Process, args: &BuildArgs) -> Result<Exit, Stop> {
-    let select =
-        SelectArgs { words: Vec::new(), pipeline: Some(args.pipeline.clone()), set: args.sets() };
+    let select = SelectArgs { words: Vec::new(), pipeline: Some(args.pipeline.clone()), set: args.sets() };
     let selection = workspace::select(process, &select)?;
     let report = run_selection(process, RunRequest { selection, how: &args.how, extra_args: &[] })?;
     if let (Some(workspace), true) = (&report.workspace, process.common.output != OutputForm::Json) {

@@ -63,7 +63,8 @@ fn usage(root: &Path) -> (u64, u64) {
 
 fn verify(process: &Process) -> Result<Exit, Stop> {
     let report = process.open_cache(Access::ReadWrite, None)?.verify().map_err(failed)?;
-    let mut text = format!("{} records and {} blobs are whole ({} bytes)\n", report.records, report.blobs, report.bytes);
+    let mut text =
+        format!("{} records and {} blobs are whole ({} bytes)\n", report.records, report.blobs, report.bytes);
     for damaged in &report.damaged {
         text.push_str(&format!("damaged, set aside: {damaged}\n"));
     }

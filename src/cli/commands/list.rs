@@ -59,7 +59,8 @@ fn distributions(process: &Process) -> Result<String, Stop> {
     let file: DistributionsFile = read_file(process, DISTRIBUTIONS)?;
     let mut out = String::new();
     for name in file.0.keys() {
-        let folded = file.resolve(name, crate::base::diag::Span::default()).map_err(|problem| Stop::usage(problem.message))?;
+        let folded =
+            file.resolve(name, crate::base::diag::Span::default()).map_err(|problem| Stop::usage(problem.message))?;
         let description = folded.description.lines().next().unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{name}: {description}");

@@ -26,12 +26,8 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
     match command {
         Command::Build(args) => build::build(process, &args),
         Command::Run(args) if args.dry_run => {
-            let plan = PlanArgs {
-                select: args.select,
-                force: args.how.force,
-                no_cache: args.how.no_cache,
-                exit_code: false,
-            };
+            let plan =
+                PlanArgs { select: args.select, force: args.how.force, no_cache: args.how.no_cache, exit_code: false };
             plan::plan(process, &plan)
         }
         Command::Run(args) => run::run(process, &args),

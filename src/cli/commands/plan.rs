@@ -43,9 +43,10 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
     };
     run::prepare(process, &mut workspace)?;
     let wanted = workspace.wanted.clone();
-    let plan = workspace.session.plan(&wanted).map_err(|errors| {
-        super::validate::show_input_errors(process, &workspace.selection, &errors)
-    })?;
+    let plan = workspace
+        .session
+        .plan(&wanted)
+        .map_err(|errors| super::validate::show_input_errors(process, &workspace.selection, &errors))?;
     let session = &workspace.session;
     let mut out = String::new();
     let mut counts = [0usize; 6];

@@ -70,12 +70,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let mut sink = make_sink(process);
     let held = acquire(process, &root, &cancel, sink.as_mut())?;
     let now_ns = file_clock(&root);
-    let options = Options {
-        no_cache: how.no_cache,
-        offline: process.common.offline,
-        sandbox: how.sandbox,
-        ..Options::default()
-    };
+    let options =
+        Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
     let null_allowed = how.force.is_empty() && !how.no_cache && extra_args.is_empty() && !how.sandbox;
     let open = OpenRequest { selection, mode: Mode::Write, null_allowed, now_ns, force: &how.force, options };
     let mut workspace = match workspace::open(process, open)? {
@@ -107,7 +103,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     }));
     let secrets = secrets(process, &workspace);
     let redactor = || Redactor::new(secrets.iter().map(String::as_bytes));
-    let looker = Looker::new(&root, now_ns).map_err(|error| Stop::environment(error))?;
+    let looker = Looker::new(&root, now_ns).map_err(Stop::environment)?;
     let world = Arc::new(World {
         root: root.clone(),
         user_cache: process.user_cache(),
@@ -125,9 +121,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     });
     let nodes = workspace.wanted.iter().filter(|wanted| **wanted).count();
     sink.event(&Event::Started { pipeline: workspace.session.graph.name.clone(), run: run.clone(), nodes });
-    let jobs = how.jobs.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
-    });
+    let jobs = how
+        .jobs
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)));
     let run_options = RunOptions { jobs, fail_fast: how.fail_fast };
     let wanted = workspace.wanted.clone();
     let outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, sink.as_mut());
@@ -170,7 +166,9 @@ pub(in crate::cli) fn make_sink(process: &Process) -> Box<dyn EventSink> {
         && !process.env.contains_key("CI");
     match process.common.output {
         OutputForm::Json => Box::new(JsonSink::new()),
-        OutputForm::Human if terminal => Box::new(ProgressSink::new(process.colors(), process.common.verbose, process.clock)),
+        OutputForm::Human if terminal => {
+            Box::new(ProgressSink::new(process.colors(), process.common.verbose, process.clock))
+        }
         OutputForm::Human | OutputForm::Plain | OutputForm::Github => {
             Box::new(LineSink::new(process.colors(), process.common.verbose, process.clock))
         }
@@ -192,7 +190,11 @@ fn acquire(process: &Process, root: &Path, cancel: &Cancel, sink: &mut dyn Event
         if !std::mem::replace(&mut told, true) {
             sink.event(&Event::Warning { node: None, message: format!("waiting: {waiting}") });
         }
-        if cancel.pause_at(Level::None, Duration::from_millis(50)) > Level::None { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if cancel.pause_at(Level::None, Duration::from_millis(50)) > Level::None {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let held = WorkspaceLock::acquire(&folder.join("lock"), mode, &me, &mut on_wait).map_err(|error| match error {
         LockError::GaveUp { .. } => Stop { exit: Exit::Signal(130), text: format!("error: {error}\n") },
@@ -235,9 +237,11 @@ fn refuse_unsupported(workspace: &Workspace) -> Result<(), Stop> {
                 "GitHub Releases are not available in this version",
                 "pass `--skip-publish`, or leave the node out",
             )),
-            Kind::Report(report) => report.formats.iter().find(|f| !matches!(f.as_str(), "markdown" | "json")).map(|_| {
-                ("this version writes reports as `markdown` and `json` only", "set `formats: [markdown, json]`")
-            }),
+            Kind::Report(report) => {
+                report.formats.iter().find(|f| !matches!(f.as_str(), "markdown" | "json")).map(|_| {
+                    ("this version writes reports as `markdown` and `json` only", "set `formats: [markdown, json]`")
+                })
+            }
             _ => None,
         };
         if let Some((problem, help)) = problem {
@@ -253,9 +257,10 @@ fn refuse_unsupported(workspace: &Workspace) -> Result<(), Stop> {
 /// Every node whose inputs cannot be established.
 pub(in crate::cli) fn prepare(process: &Process, workspace: &mut Workspace) -> Result<(), Stop> {
     let wanted = workspace.wanted.clone();
-    workspace.session.prepare(&wanted).map_err(|errors| {
-        crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors)
-    })
+    workspace
+        .session
+        .prepare(&wanted)
+        .map_err(|errors| crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors))
 }
 
 fn secrets(process: &Process, workspace: &Workspace) -> Vec<String> {
@@ -272,7 +277,10 @@ fn remove_work(root: &Path, run: &str, keep: bool, sink: &mut dyn EventSink) {
         return;
     }
     if keep {
-        sink.event(&Event::Warning { node: None, message: format!("intermediate files are kept in {}", folder.display()) });
+        sink.event(&Event::Warning {
+            node: None,
+            message: format!("intermediate files are kept in {}", folder.display()),
+        });
     } else if let Err(error) = std::fs::remove_dir_all(&folder) {
         sink.event(&Event::Warning { node: None, message: format!("cannot remove {}: {error}", folder.display()) });
     }
@@ -293,7 +301,8 @@ fn exit_of(workspace: &Workspace, outcome: &RunOutcome, signals: &StopSignals) -
     if outcome.counts.failed == 0 {
         return Exit::Ok;
     }
-    if ends(&ships, &|end| end == End::Failed) && ends(&|node| matches!(node.kind, Kind::Publish(_)), &End::is_success) {
+    if ends(&ships, &|end| end == End::Failed) && ends(&|node| matches!(node.kind, Kind::Publish(_)), &End::is_success)
+    {
         return Exit::Partial;
     }
     if outcome.environment { Exit::Environment } else { Exit::Failure }

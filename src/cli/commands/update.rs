@@ -29,7 +29,9 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
         let found = crate::exec::sources::ask(&process.user_cache(), url, clone)
             .map_err(|error| Stop::environment(format!("{}: {error}", clone.repo)))?;
         let moved = match pin {
-            None => format!("{} {}: pinned at {} of {}\n", clone.repo, clone.reference, &found.commit[..12], found.date),
+            None => {
+                format!("{} {}: pinned at {} of {}\n", clone.repo, clone.reference, &found.commit[..12], found.date)
+            }
             Some(old) if old.commit == found.commit => {
                 format!("{} {}: unchanged at {}\n", clone.repo, clone.reference, &found.commit[..12])
             }
@@ -65,7 +67,8 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
         lock.file.zip = crate::action::describe::zip_recipe();
     }
     let out = args.out.as_deref().or(process.common.lock.as_deref());
-    lock.write(&root, out).map_err(|(file, error)| Stop::environment(format!("cannot write {}: {error}", file.display())))?;
+    lock.write(&root, out)
+        .map_err(|(file, error)| Stop::environment(format!("cannot write {}: {error}", file.display())))?;
     lock.write_local(&root).ok();
     print(&text);
     Ok(Exit::Ok)
@@ -129,7 +132,12 @@ pub(in crate::cli) fn check_locked(process: &Process, workspace: &Workspace) -> 
 
 /// Adds to the lock what a run pinned or prepared. Refs given by a flag, local repositories and plain directories are
 /// never in the lock that is committed.
-pub(in crate::cli) fn save_after_run(process: &Process, workspace: &mut Workspace, outcome: &RunOutcome, sink: &mut dyn EventSink) {
+pub(in crate::cli) fn save_after_run(
+    process: &Process,
+    workspace: &mut Workspace,
+    outcome: &RunOutcome,
+    sink: &mut dyn EventSink,
+) {
     if outcome.pins.is_empty() && outcome.prepared.is_empty() {
         return;
     }
@@ -153,9 +161,8 @@ pub(in crate::cli) fn save_after_run(process: &Process, workspace: &mut Workspac
     }
     let pinned_here = from_flags && !outcome.pins.is_empty();
     let written = if pinned_here { lock.write_local(&root) } else { Ok(()) };
-    let written = written.and_then(|()| {
-        if write_file { lock.write(&root, process.common.lock.as_deref()) } else { Ok(()) }
-    });
+    let written =
+        written.and_then(|()| if write_file { lock.write(&root, process.common.lock.as_deref()) } else { Ok(()) });
     if let Err((file, error)) = written {
         let message = format!("cannot write {}: {error}; the next run asks again", file.display());
         sink.event(&Event::Warning { node: None, message });

@@ -52,9 +52,8 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
             let label = if span == node { "of this node".to_owned() } else { format!("input of `{}`", error.node) };
             let shown = Diagnostic::error(error.problem.to_string()).label(span, label);
             match &error.problem {
-                InputProblem::Path(ObserveError::Missing { .. }) => {
-                    shown.help("create the file, correct the path, or declare it under `outputs` of the node that makes it")
-                }
+                InputProblem::Path(ObserveError::Missing { .. }) => shown
+                    .help("create the file, correct the path, or declare it under `outputs` of the node that makes it"),
                 _ => shown,
             }
         })

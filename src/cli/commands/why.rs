@@ -48,9 +48,10 @@ pub(in crate::cli) fn why(process: &Process, args: &NodeArgs) -> Result<Exit, St
     let mut workspace = open(process, args)?;
     run::prepare(process, &mut workspace)?;
     let wanted = workspace.wanted.clone();
-    let plan = workspace.session.plan(&wanted).map_err(|errors| {
-        super::validate::show_input_errors(process, &workspace.selection, &errors)
-    })?;
+    let plan = workspace
+        .session
+        .plan(&wanted)
+        .map_err(|errors| super::validate::show_input_errors(process, &workspace.selection, &errors))?;
     let mut out = String::new();
     for target in workspace.targets.clone() {
         explain(&workspace, &plan, target, &mut out);

@@ -58,13 +58,7 @@ fn git_error(error: GitError) -> WorkError {
 }
 
 /// The mirror that has the commit, and what the commit is.
-fn remote(
-    world: &World,
-    job: &Job,
-    url: &str,
-    k: &CloneKind,
-    log: &mut dyn Log,
-) -> Result<(PathBuf, Pin), WorkError> {
+fn remote(world: &World, job: &Job, url: &str, k: &CloneKind, log: &mut dyn Log) -> Result<(PathBuf, Pin), WorkError> {
     let mirrors = Mirrors::new(&world.user_cache.join("git"), NetworkSettings::default());
     let context = LocationContext { project_root: &world.root, allow_file_url: true };
     let SourceLocation::Remote(remote) = SourceLocation::parse(url, context).map_err(git_error)? else {
@@ -82,7 +76,8 @@ fn remote(
         let found = sources::ask(&world.user_cache, url, k).map_err(git_error)?;
         return Ok((mirrors.path(&remote), found));
     };
-    let id: GitId = commit.parse().map_err(|_| WorkError::Invalid(format!("`{commit}` in the lock is no commit id")))?;
+    let id: GitId =
+        commit.parse().map_err(|_| WorkError::Invalid(format!("`{commit}` in the lock is no commit id")))?;
     if world.offline && !mirrors.has(&remote, id) {
         return Err(WorkError::Environment(format!(
             "commit {} of `{}` is not in this user's mirror, and `--offline` forbids fetching it; run once without it",

@@ -55,7 +55,8 @@ impl<'a> CollectorTree<'a> {
     /// Paths that end so.
     pub(in crate::exec) fn paths_ending<'b>(&'b self, suffix: &'b str) -> impl Iterator<Item = &'b str> {
         self.listing.0.iter().map(|(path, _)| path.as_str()).filter(move |path| {
-            path.strip_suffix(suffix).is_some_and(|rest| suffix.starts_with('.') || rest.is_empty() || rest.ends_with('/'))
+            path.strip_suffix(suffix)
+                .is_some_and(|rest| suffix.starts_with('.') || rest.is_empty() || rest.ends_with('/'))
         })
     }
 
@@ -67,7 +68,8 @@ impl<'a> CollectorTree<'a> {
         let Some(Content::File(file)) = self.listing.get(path) else {
             return Err(WorkError::Invalid(format!("the sources have no file `{path}`")));
         };
-        let bytes = self.world.cache.read_blob(&file.digest, u64::MAX).ok_or(WorkError::NeedsProducer(self.producer))?;
+        let bytes =
+            self.world.cache.read_blob(&file.digest, u64::MAX).ok_or(WorkError::NeedsProducer(self.producer))?;
         String::from_utf8(bytes).map_err(|_| WorkError::Invalid(format!("`{path}` in the sources is not UTF-8")))
     }
 

@@ -60,7 +60,9 @@ fn missing(path: &str) -> WorkError {
 
 fn wrong_shape(path: &str) -> WorkError {
     WorkError::Invalid(match path.strip_suffix('/') {
-        Some(bare) => format!("output `{path}` is declared as a directory, but the command wrote a file; write `{bare}`"),
+        Some(bare) => {
+            format!("output `{path}` is declared as a directory, but the command wrote a file; write `{bare}`")
+        }
         None => format!("output `{path}` is declared as a file, but the command made a directory; write `{path}/`"),
     })
 }
@@ -189,9 +191,10 @@ fn read_depfile(
     let declared: BTreeMap<&str, ()> = job.files.iter().map(|file| (file.path.as_str(), ())).collect();
     let is_generated = |path: &str| {
         job.deps.iter().flat_map(|dep| &dep.result).flat_map(|result| &result.outputs).any(|output| {
-            output.path.as_deref().is_some_and(|known| {
-                known == path || (known.ends_with('/') && path.starts_with(known))
-            })
+            output
+                .path
+                .as_deref()
+                .is_some_and(|known| known == path || (known.ends_with('/') && path.starts_with(known)))
         })
     };
     let dir = exec.dir.as_deref().unwrap_or_default();

@@ -1,16 +1,16 @@
 //! The work of each kind.
 
+mod blob;
 mod build;
+mod check;
 mod clone;
 mod collector_tree;
-mod blob;
-mod check;
 mod depfile;
 mod exec;
+mod overlay;
 mod package;
 mod publish;
 mod report;
-mod overlay;
 mod resolve;
 
 use crate::exec::api::{Job, Log, Produced, WorkError, World};

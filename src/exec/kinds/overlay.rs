@@ -10,13 +10,10 @@ use crate::exec::go::{Call, Go};
 use crate::exec::kinds::collector_tree::{CollectorTree, ProjectFile, invalid, project_components};
 use crate::exec::outputs::{self, LayOutError};
 use crate::graph::node::Overlay;
-use crate::layer::arch::Arch;
-use crate::layer::build_constraint::BuildConstraint;
-use crate::layer::component::selected_components;
+use crate::layer::component::overlay_files;
 use crate::layer::component_dependencies::{ModuleVersion, required_modules, unlisted_modules};
 use crate::layer::go_mod::GoMod;
 use crate::layer::go_source::imports;
-use crate::layer::go_target;
 use crate::layer::tags::TagSet;
 
 /// Lays the selected files over the tree.
@@ -61,25 +58,9 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Overlay, log: &mut dyn 
 
 /// The files of selected components, by their real `//go:build` lines; files without one come along with them.
 fn select<'a>(files: &'a [ProjectFile], tags: &TagSet) -> Result<Vec<&'a ProjectFile>, WorkError> {
-    let implied = |tag: &str| go_target::implied(tag, Arch::Amd64, 0);
-    let go = files.iter().filter(|file| file.in_tree.ends_with(".go"));
-    let texts = go.map(|file| (file.in_tree.as_str(), file.text.as_str()));
-    let components = selected_components(texts, tags, &implied).map_err(invalid)?;
-    if components.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut selected = Vec::new();
-    for file in files {
-        let is_component = components.iter().any(|component| component.file == file.in_tree);
-        let is_helper = || -> Result<bool, WorkError> {
-            let constraint = BuildConstraint::of_file(&file.in_project, &file.text).map_err(invalid)?;
-            Ok(constraint.is_none() && !file.in_tree.ends_with(".md"))
-        };
-        if is_component || is_helper()? {
-            selected.push(file);
-        }
-    }
-    Ok(selected)
+    let texts: Vec<(&str, &str)> = files.iter().map(|file| (file.in_tree.as_str(), file.text.as_str())).collect();
+    let selected = overlay_files(&texts, tags).map_err(invalid)?;
+    Ok(selected.into_iter().map(|position| &files[position]).collect())
 }
 
 fn refuse_conflicts(tree: &CollectorTree<'_>, selected: &[&ProjectFile]) -> Result<(), WorkError> {
@@ -235,8 +216,7 @@ fn module_files(
         return Err(WorkError::Internal("an overlay without a tree".to_owned()));
     };
     let listing = outputs::read_listing(world, listing).ok_or(WorkError::NeedsProducer(producer))?;
-    let values = ["go.mod", "go.sum"].map(|name| {
-        listing.get(&format!("{}{name}", tree.folder)).map_or_else(|| "(none)".to_owned(), Content::value)
-    });
+    let values = ["go.mod", "go.sum"]
+        .map(|name| listing.get(&format!("{}{name}", tree.folder)).map_or_else(|| "(none)".to_owned(), Content::value));
     Ok(BlobDigest::of(values.join("\0").as_bytes()).to_hex())
 }

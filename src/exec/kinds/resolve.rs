@@ -16,7 +16,8 @@ use crate::layer::tags::{TagSet, known_tags};
 /// Resolves the distribution.
 pub(in crate::exec) fn run(world: &World, job: &Job, k: &Resolve, _log: &mut dyn Log) -> Result<Produced, WorkError> {
     let (source, result) = job.dep("source")?;
-    let content = &result.output("tree").ok_or_else(|| WorkError::Internal("a clone without a tree".to_owned()))?.content;
+    let content =
+        &result.output("tree").ok_or_else(|| WorkError::Internal("a clone without a tree".to_owned()))?.content;
     let tree = CollectorTree::read(world, source.id, content)?;
     let tags = TagSet::new(k.tags.iter().map(String::as_str));
     let mut files = tree.component_files()?;
