@@ -209,8 +209,8 @@ mod tests {
             lines,
             [
                 "command[1]: `-c` → `-O2`",
-                "input b.c: added, x 44c1be4e7bd5",
-                "input a.c: removed, was 44c1be4e7bd5",
+                "input b.c: added, x 80569e73bbf8",
+                "input a.c: removed, was 80569e73bbf8",
                 "input gen.h: removed, was `x`",
             ]
         );

@@ -8,7 +8,7 @@ use crate::action::result::{ActionResult, Content, Record};
 use crate::action::verdict::{Decision, Lookup, OutputState, Reason, ReceiptState, Situation, Volatile, decide};
 use crate::base::digest::{ActionDigest, BlobDigest};
 use crate::base::id::{NodeId, PathId};
-use crate::engine::session::{InputProblem, Known, ReceiptQuery, Session};
+use crate::engine::session::{InputProblem, Known, ReceiptQuery, Session, tools_of};
 use crate::exec::api::{InputFile, Prepared, Tool};
 use crate::graph::node::{Class, Kind, Node, Role, Source};
 use crate::layer::component::overlay_files;
@@ -121,15 +121,10 @@ impl Session {
         let path = self.env.get("PATH").cloned().unwrap_or_default();
         match &node.kind {
             Kind::Exec(exec) => {
-                let program = &exec.command[0];
-                let mut names: Vec<&String> = exec.tools.iter().collect();
-                if !program.contains('/') || program.starts_with('/') {
-                    names.push(program);
-                }
-                for name in names {
+                for name in tools_of(node) {
                     let (tool, rows) = self.tools.find(name, &path, &mut self.observer)?;
                     gathered.rows.extend(rows);
-                    gathered.tools.push((name.clone(), tool));
+                    gathered.tools.push((name.to_owned(), tool));
                 }
                 for name in &exec.pass_env {
                     gathered.env.push((name.clone(), self.env.get(name).cloned()));

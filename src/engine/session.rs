@@ -151,6 +151,19 @@ pub struct PrepareError {
     pub problem: InputProblem,
 }
 
+/// The programs that a node takes from `PATH`, or names by absolute path.
+pub(in crate::engine) fn tools_of(node: &Node) -> Vec<&str> {
+    match &node.kind {
+        Kind::Exec(exec) => {
+            let program = exec.command[0].as_str();
+            let is_tool = !program.contains('/') || program.starts_with('/');
+            exec.tools.iter().map(String::as_str).chain(is_tool.then_some(program)).collect()
+        }
+        Kind::Overlay(_) | Kind::Build(_) => vec!["go"],
+        _ => Vec::new(),
+    }
+}
+
 /// What is wrong with a node's inputs.
 #[derive(Debug, thiserror::Error)]
 pub enum InputProblem {
@@ -240,7 +253,7 @@ impl Session {
             }
         }
         self.observer.look_all(&ids);
-        let mut errors = Vec::new();
+        let mut errors = self.missing_tools(wanted);
         for id in graph.ids().filter(|id| wanted[id.index()]) {
             match self.resolve_sources(id) {
                 Ok(sources) => self.sources[id.index()] = Some(sources),
@@ -250,6 +263,25 @@ impl Session {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Every program that a wanted node needs and that is not there, each told once.
+    fn missing_tools(&mut self, wanted: &[bool]) -> Vec<PrepareError> {
+        let path = self.env.get("PATH").cloned().unwrap_or_default();
+        let graph = Arc::clone(&self.graph);
+        let mut seen = BTreeSet::new();
+        let mut errors = Vec::new();
+        for id in graph.ids().filter(|id| wanted[id.index()]) {
+            for name in tools_of(graph.node(id)) {
+                if !seen.insert(name) {
+                    continue;
+                }
+                if let Err(problem) = self.tools.find(name, &path, &mut self.observer) {
+                    errors.push(PrepareError { node: graph.node(id).name.clone(), problem: problem.into() });
+                }
+            }
+        }
+        errors
     }
 
     fn resolve_sources(&mut self, id: NodeId) -> Result<Sources, InputProblem> {

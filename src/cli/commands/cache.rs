@@ -10,8 +10,10 @@ use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
 use crate::engine::session::Options;
+use crate::event::{Event, EventSink};
 use crate::spec::config::{SettingsFile, parse_days, parse_size};
 use crate::spec::yaml::{Limits, read};
+use crate::store::atomic;
 use crate::store::bundle::Export;
 use crate::store::cache::Cache;
 use crate::store::cache_options::Access;
@@ -72,10 +74,30 @@ fn verify(process: &Process) -> Result<Exit, Stop> {
     Ok(if report.damaged.is_empty() { Exit::Ok } else { Exit::Failure })
 }
 
+/// Brings the cache within its limits, at most once a day: what a person never has to think of.
+pub(in crate::cli) fn gc_daily(process: &Process, root: &Path, cache: &Cache, sink: &mut dyn EventSink) {
+    let stamp = cache.root().join("last-gc");
+    let today = (process.clock.unix_seconds() / 86_400).to_string();
+    if std::fs::read_to_string(&stamp).is_ok_and(|day| day == today) {
+        return;
+    }
+    let done = policy(process, root)
+        .map_err(|stop| stop.text)
+        .and_then(|policy| cache.gc(&policy, &|payload| blobs_of(cache, payload)).map_err(|error| error.to_string()));
+    if let Err(message) = done {
+        sink.event(&Event::Warning {
+            node: None,
+            message: format!("the cache was not cleaned: {}", message.trim_end()),
+        });
+    }
+    // If the day cannot be noted, the next run tries again.
+    atomic::write(&stamp, today.as_bytes(), false).ok();
+}
+
 /// Limits from `config/ocelot.yaml`, if there is one here.
-fn policy(process: &Process) -> Result<GcPolicy, Stop> {
+fn policy(process: &Process, root: &Path) -> Result<GcPolicy, Stop> {
     let mut policy = GcPolicy::default();
-    let Ok(text) = std::fs::read_to_string(process.dir.join("config/ocelot.yaml")) else { return Ok(policy) };
+    let Ok(text) = std::fs::read_to_string(root.join("config/ocelot.yaml")) else { return Ok(policy) };
     let mut sources = crate::base::diag::SourceMap::default();
     let source = sources.add("config/ocelot.yaml", text.as_str());
     let mut problems = Vec::new();
@@ -106,7 +128,7 @@ fn policy(process: &Process) -> Result<GcPolicy, Stop> {
 }
 
 fn gc(process: &Process) -> Result<Exit, Stop> {
-    let policy = policy(process)?;
+    let policy = policy(process, &process.dir)?;
     let cache = process.open_cache(Access::ReadWrite, None)?;
     let report = cache.gc(&policy, &|payload| blobs_of(&cache, payload)).map_err(failed)?;
     print(&if report.busy {

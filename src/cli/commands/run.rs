@@ -141,6 +141,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
         sink.event(&Event::Warning { node: None, message });
     }
+    super::cache::gc_daily(process, &root, &workspace.session.cache, sink.as_mut());
     remove_work(&root, &run, how.keep_temp, sink.as_mut());
     sink.event(&Event::Finished(outcome.counts));
     match watcher.finish() {
