@@ -375,9 +375,9 @@ impl Workspace {
     ///
     /// # Errors
     /// If the state cannot be written; then the next run looks at everything again, and is right.
-    pub(in crate::cli) fn save(&mut self, settled: bool, fresh: u64) -> Result<(), Stop> {
+    pub(in crate::cli) fn save(&mut self, settled: bool, fresh: u64, summary: String) -> Result<(), Stop> {
         let settled = if settled { self.settled_rows() } else { None };
-        let settled = settled.map(|rows| Settled { targets: self.selection.targets.clone(), rows, fresh });
+        let settled = settled.map(|rows| Settled { targets: self.selection.targets.clone(), rows, fresh, summary });
         let null = NullSection { proof: self.session.proof.clone(), settled };
         let bytes = Snapshot::encode(&self.key, &null, &self.session.graph, &self.session.memory);
         save_table(&self.state, &self.session.observer)?;

@@ -51,6 +51,8 @@ pub struct Settled {
     pub rows: Vec<Row>,
     /// Nodes that count as fresh.
     pub fresh: u64,
+    /// What `build` shows at the end: so that a run with nothing to do can show it too.
+    pub summary: String,
 }
 
 /// The first section.

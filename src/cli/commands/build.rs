@@ -1,8 +1,10 @@
 //! `build`: the local workflow in one call, and its summary.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::action::result::ActionResult;
+use crate::base::id::NodeId;
 use crate::cli::args::{BuildArgs, OutputForm, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::commands::run::{RunRequest, run_selection};
@@ -19,14 +21,15 @@ pub(in crate::cli) fn build(process: &Process, args: &BuildArgs) -> Result<Exit,
     let select = SelectArgs { words: Vec::new(), pipeline: Some(args.pipeline.clone()), set: args.sets() };
     let selection = workspace::select(process, &select)?;
     let report = run_selection(process, RunRequest { selection, how: &args.how, extra_args: &[] })?;
-    if let (Some(workspace), true) = (&report.workspace, process.common.output != OutputForm::Json) {
-        print(&summary(workspace, &report.outcome.map(|outcome| outcome.worked_ms).unwrap_or_default()));
+    if process.common.output != OutputForm::Json {
+        let worked = report.outcome.map(|outcome| outcome.worked_ms).unwrap_or_default();
+        print(&report.workspace.map_or(report.summary, |workspace| summary(&workspace, &worked)));
     }
     Ok(report.exit)
 }
 
-/// A table with a line per layer and per published version.
-fn summary(workspace: &Workspace, worked: &std::collections::BTreeMap<crate::base::id::NodeId, u64>) -> String {
+/// A table with a line per layer and per published version; empty without any.
+pub(in crate::cli) fn summary(workspace: &Workspace, worked: &BTreeMap<NodeId, u64>) -> String {
     let session = &workspace.session;
     let mut rows = vec![["distribution", "arch", "file", "size", "duration", "ARN"].map(str::to_owned)];
     for id in session.graph.ids().filter(|id| workspace.wanted[id.index()]) {

@@ -1,5 +1,6 @@
 //! `run`: the lock, the signals, the workers, the state, the exit code.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -44,6 +45,8 @@ pub(in crate::cli) struct RunReport {
     pub(in crate::cli) workspace: Option<Box<Workspace>>,
     /// How nodes ended, unless nothing had changed.
     pub(in crate::cli) outcome: Option<RunOutcome>,
+    /// What the last run that did something would have shown, if nothing had changed.
+    pub(in crate::cli) summary: String,
 }
 
 /// `run`.
@@ -78,7 +81,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         Opened::Null(settled) => {
             sink.event(&Event::Finished(Counts { fresh: settled.fresh, ..Counts::default() }));
             held.release();
-            return Ok(RunReport { exit: Exit::Ok, workspace: None, outcome: None });
+            return Ok(RunReport { exit: Exit::Ok, workspace: None, outcome: None, summary: settled.summary });
         }
         Opened::Session(workspace) => workspace,
     };
@@ -137,7 +140,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     }
     super::update::save_after_run(process, &mut workspace, &outcome, sink.as_mut());
     let fresh = outcome.counts.fresh + outcome.counts.ran + outcome.counts.restored;
-    if let Err(stop) = workspace.save(outcome.settled, fresh) {
+    let summary = super::build::summary(&workspace, &BTreeMap::new());
+    if let Err(stop) = workspace.save(outcome.settled, fresh, summary) {
         let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
         sink.event(&Event::Warning { node: None, message });
     }
@@ -150,7 +154,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         Finished::StillEnding(_) => drop(held),
     }
     let exit = exit_of(&workspace, &outcome, &signals);
-    Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome) })
+    Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome), summary: String::new() })
 }
 
 /// `20261123-104512-1f3a`: sorts by time, and does not repeat on one machine.
