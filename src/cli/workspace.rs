@@ -270,6 +270,19 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     Ok(Opened::Session(Box::new(Workspace { session, targets, wanted, selection, state, key, lock })))
 }
 
+/// Opens a workspace for a command that only looks.
+///
+/// # Errors
+/// As [`open`].
+pub(in crate::cli) fn open_to_read(process: &Process, selection: Selection) -> Result<Box<Workspace>, Stop> {
+    let options = Options { offline: process.common.offline, ..Options::default() };
+    let request = OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], options };
+    match open(process, request)? {
+        Opened::Session(workspace) => Ok(workspace),
+        Opened::Null(_) => Err(Stop::new(Exit::Internal, "BUG: a null answer where none was allowed")),
+    }
+}
+
 /// Names the program itself, so that a graph compiled by another build of it is not taken.
 fn with_program<'a>(env: &'a dyn Fn(&str) -> Option<String>) -> impl Fn(&str) -> Option<String> + 'a {
     |name| if name == PROGRAM { program_stamp() } else { env(name) }

@@ -8,8 +8,7 @@ use crate::base::digest::{ActionDigest, BlobDigest, OwnDigest};
 use crate::cli::args::{CacheCommand, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
-use crate::engine::session::Options;
+use crate::cli::workspace::{self, Process};
 use crate::event::{Event, EventSink};
 use crate::spec::config::{SettingsFile, parse_days, parse_size};
 use crate::spec::yaml::{Limits, read};
@@ -174,15 +173,7 @@ fn keys_of(payload: &[u8]) -> Option<(ActionDigest, OwnDigest)> {
 
 fn export(process: &Process, select: &SelectArgs, out: &str) -> Result<Exit, Stop> {
     let selection = workspace::select(process, select)?;
-    let request = OpenRequest {
-        selection,
-        mode: Mode::Read,
-        null_allowed: false,
-        now_ns: 0,
-        force: &[],
-        options: Options::default(),
-    };
-    let Opened::Session(workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };
+    let workspace = workspace::open_to_read(process, selection)?;
     let session = &workspace.session;
     let wanted = session.graph.ids().filter(|id| workspace.wanted[id.index()]);
     let actions: Vec<ActionDigest> = wanted

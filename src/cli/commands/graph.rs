@@ -3,8 +3,7 @@
 use crate::cli::args::{GraphArgs, GraphFormat};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
-use crate::engine::session::Options;
+use crate::cli::workspace::{self, Process};
 use crate::graph::render;
 
 /// `graph`.
@@ -13,15 +12,7 @@ use crate::graph::render;
 /// If the project or the targets are wrong.
 pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit, Stop> {
     let selection = workspace::select(process, &args.select)?;
-    let request = OpenRequest {
-        selection,
-        mode: Mode::Read,
-        null_allowed: false,
-        now_ns: 0,
-        force: &[],
-        options: Options::default(),
-    };
-    let Opened::Session(workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };
+    let workspace = workspace::open_to_read(process, selection)?;
     let (graph, wanted) = (&workspace.session.graph, &workspace.wanted);
     print(&match args.format {
         GraphFormat::Tree => render::tree(graph, &workspace.targets, wanted),

@@ -7,8 +7,7 @@ use crate::base::diag::{self, SourceMap};
 use crate::cli::args::{ListArgs, ListWhat, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process, Workspace};
-use crate::engine::session::Options;
+use crate::cli::workspace::{self, Process, Workspace};
 use crate::graph::build::does_work;
 use crate::graph::node::Kind;
 use crate::project::around::{DISTRIBUTIONS, REGIONS};
@@ -104,15 +103,7 @@ fn regions(process: &Process) -> Result<String, Stop> {
 fn nodes(process: &Process, args: &ListArgs) -> Result<String, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set: args.set.clone() };
     let selection = workspace::select(process, &select)?;
-    let request = OpenRequest {
-        selection,
-        mode: Mode::Read,
-        null_allowed: false,
-        now_ns: 0,
-        force: &[],
-        options: Options::default(),
-    };
-    let Opened::Session(mut workspace) = workspace::open(process, request)? else { return Ok(String::new()) };
+    let mut workspace = workspace::open_to_read(process, selection)?;
     let reached = match &args.since {
         Some(since) => Some(reached_since(process, &mut workspace, since)?),
         None => None,

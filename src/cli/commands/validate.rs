@@ -4,9 +4,9 @@ use crate::base::diag::{self, Diagnostic, SourceMap, Span};
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process, Selection};
+use crate::cli::workspace::{self, Process, Selection};
 use crate::engine::observe::ObserveError;
-use crate::engine::session::{InputProblem, Options, PrepareError};
+use crate::engine::session::{InputProblem, PrepareError};
 
 /// `validate`.
 ///
@@ -16,15 +16,7 @@ pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<E
     let selection = workspace::select(process, args)?;
     let file = selection.pipeline.file.clone();
     workspace::load_project(process, &selection)?;
-    let request = OpenRequest {
-        selection,
-        mode: Mode::Read,
-        null_allowed: false,
-        now_ns: 0,
-        force: &[],
-        options: Options::default(),
-    };
-    let Opened::Session(mut workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };
+    let mut workspace = workspace::open_to_read(process, selection)?;
     super::run::prepare(process, &mut workspace)?;
     let count = workspace.wanted.iter().filter(|wanted| **wanted).count();
     print(&format!("{file}: {count} nodes, no problems\n"));

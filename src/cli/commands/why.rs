@@ -9,8 +9,7 @@ use crate::base::id::NodeId;
 use crate::cli::args::{NodeArgs, SelectArgs};
 use crate::cli::commands::{print, run};
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, LastRun, Mode, OpenRequest, Opened, Process, Workspace};
-use crate::engine::session::Options;
+use crate::cli::workspace::{self, LastRun, Process, Workspace};
 use crate::outside::process::terminal::{Colours, sanitize_for_terminal};
 
 /// Opens the pipeline last run here, with the parameters it was run under unless others are given.
@@ -26,18 +25,7 @@ fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set };
     let mut selection = workspace::select(process, &select)?;
     selection.targets = vec![args.node.clone()];
-    let request = OpenRequest {
-        selection,
-        mode: Mode::Read,
-        null_allowed: false,
-        now_ns: 0,
-        force: &[],
-        options: Options { offline: true, ..Options::default() },
-    };
-    match workspace::open(process, request)? {
-        Opened::Session(workspace) => Ok(workspace),
-        Opened::Null(_) => Err(Stop::new(Exit::Internal, "BUG: a null answer to a question about one node")),
-    }
+    workspace::open_to_read(process, selection)
 }
 
 /// `why`.
