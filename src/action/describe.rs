@@ -137,12 +137,18 @@ fn dependency(m: &mut ManifestBuilder, kind: &str, dep: &DepInput<'_>) {
         if matches!(kind, "report" | "release") { format!("{} {}", dep.field, dep.name) } else { dep.field.to_owned() };
     for output in &result.outputs {
         if outputs.contains(&"*") || outputs.contains(&output.name.as_str()) {
-            m.field(&format!("{label}: {}", output.name), &output.content.value());
+            let value = output.content.value();
+            // `tree` of `tree` says it once.
+            if output.name == label {
+                m.field(&label, &value)
+            } else {
+                m.field(&format!("{label}.{}", output.name), &value)
+            }
         }
     }
     for (name, value) in &result.facts {
         if facts.contains(&"*") || facts.contains(&name.as_str()) {
-            m.field(&format!("{label}: {name}"), value);
+            m.field(&format!("{label}.{name}"), value);
         }
     }
 }

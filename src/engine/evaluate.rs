@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::action::describe::{DepInput, Inputs, describe};
-use crate::action::manifest::{Manifest, compare, read_fields};
+use crate::action::manifest::{Manifest, compare, own_part, read_fields};
 use crate::action::result::{ActionResult, Content, Record};
 use crate::action::verdict::{Decision, Lookup, OutputState, Reason, ReceiptState, Situation, Volatile, decide};
 use crate::base::digest::{ActionDigest, BlobDigest};
@@ -399,10 +399,9 @@ impl Session {
         let new = read_fields(&manifest.bytes);
         decision.reason = match (old, new) {
             (Some(old), Some(new)) => {
-                let mut fields = compare(&old, &new);
-                if decision.verdict == crate::action::verdict::Verdict::MayRun || decision.row == "3" {
-                    fields.retain(|change| !(change.new.is_none() && is_dependency(&change.field)));
-                }
+                // What other nodes will give is not known yet in these rows: only the own parts can be compared.
+                let partial = matches!(decision.row, "3" | "4");
+                let fields = if partial { compare(own_part(&old), own_part(&new)) } else { compare(&old, &new) };
                 if fields.is_empty() { Reason::StoredDamaged } else { Reason::Changed { fields } }
             }
             _ => Reason::NeverRun,
@@ -419,11 +418,6 @@ impl Session {
         let id = self.observer.look(path);
         self.observer.table.entry(id).stamp.kind != FileKind::Absent
     }
-}
-
-/// Fields of the dependency part have a colon (`tree: commit`) or are generated inputs.
-fn is_dependency(field: &str) -> bool {
-    field.contains(": ") || field.starts_with("input ")
 }
 
 /// The digest of a folder's files: by their paths in it, wherever it is.
