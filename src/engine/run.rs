@@ -496,7 +496,8 @@ impl Run<'_> {
                 self.outcome.settled = false;
             }
         }
-        let asked = matches!(&node.kind, Kind::Clone(_)) && unchanged;
+        let forced = self.session.options.forced.contains(&id);
+        let asked = matches!(&node.kind, Kind::Clone(_)) && unchanged && !forced;
         let end = if asked { End::Fresh } else { End::Ran };
         self.end(id, Known::Done(success.result), end, duration_ms, unchanged, None);
     }

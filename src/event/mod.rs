@@ -70,6 +70,11 @@ pub enum Event {
         /// In words.
         message: String,
     },
+    /// Something good to know.
+    Note {
+        /// In words.
+        message: String,
+    },
     /// The run is over.
     Finished(Counts),
 }

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use crate::base::clock::format_utc;
 use crate::graph::node::{CloneKind, Pin};
 use crate::outside::git::{
-    GitError, GitRef, Hooks, Limits, LocationContext, Mirrors, NetworkSettings, SourceLocation, SourceRepository,
+    GitError, GitRef, Hooks, Limits, LocationContext, Mirrors, NetworkSettings, RefKind, SourceLocation,
+    SourceRepository,
 };
 
 /// The commit, tree and date that `clone`'s ref names now at `url`; the commit is then in the mirror.
@@ -27,6 +28,7 @@ pub fn ask(user_cache: &Path, url: &str, clone: &CloneKind) -> Result<Pin, GitEr
     let repository = SourceRepository::open(&folder, url)?;
     let tree = repository.tree(resolved.commit, &clone.paths, Limits::default())?;
     let seconds = u64::try_from(repository.commit_time(resolved.commit)?).unwrap_or(0);
+    let branch = resolved.kind == RefKind::Branch;
     let date = format_utc(seconds)[..10].to_owned();
-    Ok(Pin { commit: resolved.commit.to_string(), tree: tree.tree_id.unwrap_or_default(), date })
+    Ok(Pin { commit: resolved.commit.to_string(), tree: tree.tree_id.unwrap_or_default(), date, branch })
 }

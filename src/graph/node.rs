@@ -268,6 +268,8 @@ pub struct Pin {
     pub tree: String,
     /// Commit date, `YYYY-MM-DD`.
     pub date: String,
+    /// Whether the ref is a branch: it moves, and the pin does not.
+    pub branch: bool,
 }
 
 /// `clone`.

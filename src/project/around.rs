@@ -123,6 +123,7 @@ impl Surroundings for Around<'_> {
                     commit: source.commit.clone(),
                     tree: source.tree.clone(),
                     date: source.date.clone(),
+                    branch: source.branch,
                 });
                 Source::Remote { url: url.as_str().to_owned(), pin }
             }

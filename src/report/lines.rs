@@ -45,6 +45,7 @@ impl LineSink {
                 let about = node.as_ref().map(|node| format!("`{node}`: ")).unwrap_or_default();
                 Some(format!("{} {about}{message}\n", paint.yellow("warning:")))
             }
+            Event::Note { message } => Some(format!("{} {message}\n", paint.dim("   note"))),
             Event::Finished(counts) => Some(finished(counts, self.clock.elapsed_ms(), paint)),
         }
     }

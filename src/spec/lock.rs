@@ -41,6 +41,9 @@ pub struct LockedSource {
     pub tree: String,
     /// The commit's date.
     pub date: String,
+    /// Whether the ref is a branch.
+    #[serde(default)]
+    pub branch: bool,
 }
 
 /// A prepared tree.
@@ -97,6 +100,9 @@ impl LockFile {
                 quoted(&source.tree),
                 quoted(&source.date),
             );
+            if source.branch {
+                out.push_str("    branch: true\n");
+            }
         }
         if !self.prepared.is_empty() {
             out.push_str("prepared:\n");
@@ -127,6 +133,7 @@ mod tests {
                 commit: "3e".repeat(20),
                 tree: "0e".repeat(20),
                 date: "2026-02-01".into(),
+                branch: reference == "b",
             });
         }
         lock.prepared.insert("00ff".into(), LockedTree { folder: "minimal".into(), digest: "1e5".into() });

@@ -124,6 +124,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     });
     let nodes = workspace.wanted.iter().filter(|wanted| **wanted).count();
     sink.event(&Event::Started { pipeline: workspace.session.graph.name.clone(), run: run.clone(), nodes });
+    super::update::note_pinned_branches(&workspace, sink.as_mut());
     let jobs = how
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)));
@@ -282,10 +283,7 @@ fn remove_work(root: &Path, run: &str, keep: bool, sink: &mut dyn EventSink) {
         return;
     }
     if keep {
-        sink.event(&Event::Warning {
-            node: None,
-            message: format!("intermediate files are kept in {}", folder.display()),
-        });
+        sink.event(&Event::Note { message: format!("intermediate files are kept in {}", folder.display()) });
     } else if let Err(error) = std::fs::remove_dir_all(&folder) {
         sink.event(&Event::Warning { node: None, message: format!("cannot remove {}: {error}", folder.display()) });
     }

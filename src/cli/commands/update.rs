@@ -89,6 +89,7 @@ fn locked(clone: &CloneKind, pin: &crate::graph::node::Pin) -> LockedSource {
         commit: pin.commit.clone(),
         tree: pin.tree.clone(),
         date: pin.date.clone(),
+        branch: pin.branch,
     }
 }
 
@@ -112,6 +113,19 @@ fn from_flags(selection: &crate::cli::workspace::Selection) -> bool {
 pub(in crate::cli) fn writes_lock(process: &Process, workspace: &Workspace) -> bool {
     let remote = remote_clones(&workspace.session.graph).next().is_some();
     remote && !from_flags(&workspace.selection) && !process.common.locked
+}
+
+/// Says which branches stand still: nobody should have to wonder why a push upstream changes nothing.
+pub(in crate::cli) fn note_pinned_branches(workspace: &Workspace, sink: &mut dyn EventSink) {
+    for clone in remote_clones(&workspace.session.graph) {
+        if let Source::Remote { pin: Some(pin), .. } = &clone.source
+            && pin.branch
+        {
+            let commit = &pin.commit[..7.min(pin.commit.len())];
+            let message = format!("`{}` pinned at {commit} of {}; `ocelot update` moves it", clone.reference, pin.date);
+            sink.event(&Event::Note { message });
+        }
+    }
 }
 
 /// With `--locked`, a source or module file that the lock does not have is refused.

@@ -89,7 +89,7 @@ fn remote(world: &World, job: &Job, url: &str, k: &CloneKind, log: &mut dyn Log)
     let mut progress = |_| {};
     let mut hooks = Hooks { progress: &mut progress, cancel: &cancel };
     let folder = mirrors.ensure(&remote, id, None, &mut hooks).map_err(git_error)?;
-    let pin = Pin { commit: commit.clone(), tree: String::new(), date: String::new() };
+    let pin = Pin { commit: commit.clone(), tree: String::new(), date: String::new(), branch: false };
     Ok((folder, pin))
 }
 
