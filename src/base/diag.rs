@@ -1,6 +1,6 @@
 //! Problems found in files that people write: where they are, what is wrong, what would help.
 //!
-//! A [`Diagnostic`] names places by [`Span`]; the [`SourceMap`] turns those into lines and columns, and [`render`] into
+//! A [`Diagnostic`] names places by [`Span`]; the [`SourceMap`] turns those into lines and columns, and [`render()`] into
 //! the picture that is shown. Nothing here prints.
 
 mod render;

@@ -135,7 +135,7 @@ impl StateDir {
         PathTable::decode(&std::fs::read(self.table()).ok()?)
     }
 
-    /// Snapshots beyond the newest [`KEPT_SNAPSHOTS`], oldest first.
+    /// Snapshots beyond the newest 16, oldest first.
     pub fn surplus_snapshots(&self) -> Vec<PathBuf> {
         let mut files: Vec<_> = std::fs::read_dir(self.graphs())
             .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! A wanted node waits until all its dependencies have ended, is then *ready to be checked* (a function of the graph
 //! alone, never of the disk), and either ends at once or is queued for work. Every transition goes through
-//! [`Machine::set`], which keeps the counters and queues consistent.
+//! `Machine::set`, which keeps the counters and queues consistent.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -65,7 +65,7 @@ impl CacheOptions {
     }
 }
 
-/// What a [`Cache`] did so far.
+/// What a [`Cache`](crate::store::cache::Cache) did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheStats {
     /// Records asked for and found.
