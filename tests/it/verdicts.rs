@@ -1,0 +1,250 @@
+//! The verdict table: the pure function against a table written independently, and its rows from the command line.
+
+use ocelot::action::verdict::{Lookup, OutputState, ReceiptState, Situation, Verdict, Volatile, decide};
+use ocelot::graph::node::Class;
+
+use crate::support::{Space, both_paths, counts};
+
+/// The table again, as prose would say it, without looking at how `decide` is written.
+fn oracle(s: &Situation<'_>) -> (Verdict, &'static str) {
+    let open = s.open_dep.is_some();
+    let acts = if s.is_exec { Verdict::Run } else { Verdict::Ask };
+    let pure = |s: &Situation<'_>| -> (Verdict, &'static str) {
+        match (&s.lookup, open) {
+            (Lookup::OwnUnknown, _) => (Verdict::Run, "3"),
+            (_, true) => (Verdict::MayRun, "4"),
+            (Lookup::CombinationUnknown, _) => (Verdict::Run, "5"),
+            (Lookup::Found { outputs, blobs }, _) => {
+                let in_place = matches!(outputs, OutputState::InPlace);
+                if !blobs && (s.needed || !in_place) {
+                    (Verdict::Run, "5")
+                } else if in_place {
+                    (Verdict::Fresh, "6")
+                } else if matches!(outputs, OutputState::OtherRecorded(_)) {
+                    (Verdict::Restore, "8")
+                } else {
+                    (Verdict::Restore, "7")
+                }
+            }
+        }
+    };
+    if s.failed_dep.is_some() {
+        return (Verdict::Skip, "2");
+    }
+    if s.forced {
+        return if s.class == Class::Effect { (acts, "2a") } else { (Verdict::Run, "2a") };
+    }
+    match s.class {
+        Class::Pure => pure(s),
+        Class::Volatile => match s.volatile {
+            Volatile::Unpinned => (Verdict::Ask, "10"),
+            Volatile::Known => pure(s),
+            Volatile::Command if open => (Verdict::MayRun, "4"),
+            Volatile::Command => (Verdict::Run, "12"),
+        },
+        Class::Effect | Class::Sink if open => (Verdict::MayRun, "4"),
+        Class::Effect => match &s.receipt {
+            ReceiptState::Valid(_) => {
+                let missing = matches!(&s.lookup, Lookup::Found { outputs: OutputState::Missing(_), .. });
+                if s.is_exec && missing { (acts, "14") } else { (Verdict::Fresh, "13") }
+            }
+            ReceiptState::Other | ReceiptState::OpenIntent | ReceiptState::Missing => (acts, "14"),
+        },
+        Class::Sink => {
+            let same = matches!(&s.lookup, Lookup::Found { outputs: OutputState::InPlace, .. });
+            if same { (Verdict::Fresh, "15") } else { (Verdict::Run, "16") }
+        }
+    }
+}
+
+#[test]
+fn every_situation_has_the_verdict_of_the_table() {
+    let path = || "p".to_owned();
+    let states =
+        [OutputState::InPlace, OutputState::Missing(path()), OutputState::Edited(path()), OutputState::OtherRecorded(path())];
+    let mut lookups = vec![Lookup::OwnUnknown, Lookup::CombinationUnknown];
+    for outputs in states {
+        for blobs in [false, true] {
+            lookups.push(Lookup::Found { outputs: outputs.clone(), blobs });
+        }
+    }
+    let receipts =
+        [ReceiptState::Valid("today".into()), ReceiptState::Other, ReceiptState::OpenIntent, ReceiptState::Missing];
+    let mut seen = 0;
+    for class in [Class::Pure, Class::Volatile, Class::Effect, Class::Sink] {
+        for volatile in [Volatile::Known, Volatile::Unpinned, Volatile::Command] {
+            for receipt in &receipts {
+                for lookup in &lookups {
+                    for bits in 0..32u32 {
+                        let bit = |n: u32| bits >> n & 1 == 1;
+                        let situation = Situation {
+                            class,
+                            is_exec: bit(0),
+                            failed_dep: bit(1).then_some("dep"),
+                            forced: bit(2),
+                            open_dep: bit(3).then_some("dep"),
+                            lookup: lookup.clone(),
+                            needed: bit(4),
+                            volatile: volatile.clone(),
+                            receipt: receipt.clone(),
+                        };
+                        let decision = decide(&situation);
+                        assert_eq!((decision.verdict, decision.row), oracle(&situation), "{situation:?}");
+                        seen += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(seen, 4 * 3 * 4 * 10 * 32);
+}
+
+fn verdict(space: &Space, arguments: &[&str], node: &str) -> (String, String) {
+    space.plan(arguments).remove(node).unwrap_or_else(|| panic!("no `{node}` in the plan"))
+}
+
+fn is(verdict: &str, row: &str) -> (String, String) {
+    (verdict.to_owned(), row.to_owned())
+}
+
+const TWO: &str = "nodes:\n  a: {exec: {command: [sh, -c, 'cat in > mid'], inputs: [in], outputs: [mid]}}\n  b: {exec: {command: [sh, -c, 'cat mid other > out'], inputs: [mid, other], outputs: [out]}}\n";
+
+#[test]
+fn rows_of_pure_nodes() {
+    both_paths(|space| {
+        space.write("pipeline.yaml", TWO);
+        space.write("in", "1\n");
+        space.write("other", "o\n");
+        assert_eq!(verdict(&space, &[], "a"), is("run", "3"));
+        assert_eq!(verdict(&space, &[], "b"), is("run", "3"));
+        assert_eq!(space.build(&[]), counts(2, 0, 0));
+        assert_eq!(verdict(&space, &[], "b"), is("fresh", "6"));
+
+        space.write("in", "2\n");
+        assert_eq!(verdict(&space, &[], "a"), is("run", "3"));
+        assert_eq!(verdict(&space, &[], "b"), is("may-run", "4"));
+        let why = space.run(&["why", "b"]).status(0).stdout;
+        assert!(why.contains("waits for `a`") && why.contains("input in: "), "{why}");
+        assert_eq!(space.build(&[]), counts(2, 0, 0));
+
+        space.write("in", "1\n");
+        assert_eq!(verdict(&space, &[], "a"), is("restore", "8"));
+        assert_eq!(verdict(&space, &[], "b"), is("restore", "8"));
+        assert_eq!(space.build(&[]), counts(0, 2, 0));
+
+        space.write("out", "edited\n");
+        assert_eq!(verdict(&space, &[], "b"), is("restore", "7"));
+        space.remove("mid");
+        assert_eq!(verdict(&space, &[], "a"), is("restore", "7"));
+        assert_eq!(space.build(&[]), counts(0, 2, 0));
+
+        assert_eq!(verdict(&space, &["--force", "b"], "b"), is("run", "2a"));
+        assert_eq!(verdict(&space, &["--no-cache"], "a"), is("run", "2a"));
+        assert_eq!(space.build(&["--force", "a"]), counts(1, 0, 1), "dependents by cutoff");
+        assert_eq!(space.build(&["--no-cache"]), counts(2, 0, 0));
+    });
+}
+
+#[test]
+fn row_5_an_unknown_combination_and_a_lost_blob() {
+    both_paths(|space| {
+        space.write("pipeline.yaml", TWO);
+        // Beyond the size up to which blobs live in segments, so that one can be deleted alone.
+        let (one, two) = ("1".repeat(5000), "2".repeat(5000));
+        space.write("in", &one);
+        space.write("other", "o\n");
+        assert_eq!(space.build(&[]), counts(2, 0, 0));
+        space.write("in", &two);
+        assert_eq!(space.build(&["a"]), counts(1, 0, 0));
+        assert_eq!(verdict(&space, &[], "b"), is("run", "5"));
+        assert_eq!(space.build(&[]), counts(1, 0, 1));
+        let blobs = space.cache().join("ocelot/v1/store/blobs");
+        std::fs::remove_dir_all(&blobs).unwrap();
+        assert_eq!(space.build(&[]), counts(0, 0, 2), "outputs in place need no blob");
+        space.remove("out");
+        assert_eq!(verdict(&space, &[], "b"), is("run", "5"));
+        assert_eq!(space.build(&[]), counts(1, 0, 1));
+        assert_eq!(space.read("out"), format!("{two}o\n"));
+    });
+}
+
+#[test]
+fn rows_1_and_2_absent_and_skipped() {
+    both_paths(|space| {
+        space.write(
+            "pipeline.yaml",
+            "params: {ship: {default: true}}\nnodes:\n  a: {exec: {command: ['false'], outputs: [a]}}\n  b: {exec: {command: [cat, a], inputs: [a], stdout: b}}\n  c: {when: ship, exec: {command: [echo, c], stdout: c}}\n  d: {exec: {command: [echo, d], stdout: d}, after: [c]}\n",
+        );
+        let ran = space.json(&[]).status(1);
+        assert_eq!((ran.counts().ran, ran.counts().failed, ran.counts().skipped), (2, 1, 1));
+        assert_eq!(ran.ended("skipped"), ["b"]);
+        let plan = space.plan(&["--set", "ship=false"]);
+        assert!(!plan.contains_key("c") && !plan.contains_key("d"), "absent, and what strictly needs it: {plan:?}");
+        let named = space.run(&["plan", "--set", "ship=false", "c"]).status(2);
+        assert!(named.stderr.contains("`c` has no instance in this run, because `ship` is false"), "{named:?}");
+    });
+}
+
+#[test]
+fn row_12_a_volatile_command_runs_every_time_and_is_cut_off() {
+    both_paths(|space| {
+        space.write(
+            "pipeline.yaml",
+            "nodes:\n  v: {exec: {command: [sh, -c, 'cat /dev/null; cat seed > v'], class: volatile, outputs: [v]}}\n  w: {exec: {command: [cat, v], inputs: [v], stdout: w}}\n",
+        );
+        space.write("seed", "1\n");
+        assert_eq!(space.build(&[]), counts(2, 0, 0));
+        assert_eq!(verdict(&space, &[], "v"), is("run", "12"));
+        assert_eq!(verdict(&space, &[], "w"), is("may-run", "4"));
+        assert_eq!(space.build(&[]), counts(1, 0, 1));
+        space.write("seed", "2\n");
+        assert_eq!(space.build(&[]), counts(2, 0, 0));
+        assert_eq!(space.read("w"), "2\n");
+    });
+}
+
+#[test]
+fn rows_13_and_14_an_effect_is_done_once() {
+    both_paths(|space| {
+        space.write(
+            "pipeline.yaml",
+            "nodes: {e: {exec: {command: [sh, -c, 'cat in >> world; echo done > e'], inputs: [in], class: effect, outputs: [e]}}}",
+        );
+        space.write("in", "1\n");
+        assert_eq!(verdict(&space, &[], "e"), is("run", "14"));
+        assert_eq!(space.build(&[]), counts(1, 0, 0));
+        assert_eq!(verdict(&space, &[], "e"), is("fresh", "13"));
+        assert_eq!(space.build(&[]), counts(0, 0, 1));
+        space.remove(".ocelot/state");
+        assert_eq!(space.build(&[]), counts(0, 0, 1), "receipts outlive the state");
+        space.write("in", "2\n");
+        assert_eq!(space.build(&[]), counts(1, 0, 0));
+        space.write("in", "1\n");
+        assert_eq!(space.build(&[]), counts(0, 0, 1), "that was done before");
+        assert_eq!(space.read("world"), "1\n2\n");
+        space.remove("e");
+        assert_eq!(verdict(&space, &[], "e"), is("run", "14"));
+        space.remove(".ocelot/receipts");
+        assert_eq!(space.build(&[]), counts(1, 0, 0));
+        assert_eq!(space.read("world"), "1\n2\n1\n");
+    });
+}
+
+#[test]
+fn a_group_is_never_counted() {
+    both_paths(|space| {
+        space.write("pipeline.yaml", "nodes:\n  a: {exec: {command: [echo, a], stdout: a}}\n  b: {exec: {command: [echo, b], stdout: b}}\n  both: {group: [a, b]}\n");
+        assert_eq!(space.build(&["both"]), counts(2, 0, 0));
+        assert_eq!(space.build(&["both"]), counts(0, 0, 2));
+    });
+}
+
+#[test]
+fn plan_exit_code_tells_whether_there_is_work() {
+    both_paths(|space| {
+        space.write("pipeline.yaml", "nodes: {a: {exec: {command: [echo, a], stdout: a}}}");
+        assert_eq!(space.run(&["plan", "--exit-code"]).status, 10);
+        assert_eq!(space.build(&[]), counts(1, 0, 0));
+        assert_eq!(space.run(&["plan", "--exit-code"]).status, 0);
+    });
+}
