@@ -145,7 +145,7 @@ pub enum Reason {
     /// A strict dependency failed or was skipped.
     Below {
         /// That dependency.
-        node: String,
+        dependency: String,
     },
     /// The run ended before it started.
     NotStarted,
@@ -159,7 +159,7 @@ pub enum Reason {
     /// A dependency is not known yet.
     Waits {
         /// That dependency.
-        node: String,
+        dependency: String,
     },
     /// The stored result is gone or damaged.
     StoredDamaged,
@@ -198,7 +198,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Unchanged => f.write_str("unchanged"),
             Self::Forced => f.write_str("forced"),
-            Self::Below { node } => write!(f, "below `{node}`, which failed"),
+            Self::Below { dependency } => write!(f, "below `{dependency}`, which failed"),
             Self::NotStarted => f.write_str("not started"),
             Self::NeverRun => f.write_str("never run with these inputs"),
             Self::Changed { fields } => {
@@ -210,7 +210,7 @@ impl fmt::Display for Reason {
                 }
                 Ok(())
             }
-            Self::Waits { node } => write!(f, "waits for `{node}`"),
+            Self::Waits { dependency } => write!(f, "waits for `{dependency}`"),
             Self::StoredDamaged => f.write_str("stored result gone or damaged"),
             Self::OutputDeleted { path } => write!(f, "output deleted: {path}"),
             Self::OutputEdited { path } => write!(f, "output edited: {path}"),
@@ -230,9 +230,9 @@ impl fmt::Display for Reason {
 pub fn decide(situation: &Situation<'_>) -> Decision {
     let pick = |verdict, row, reason| Decision { verdict, row, reason };
     if let Some(node) = situation.failed_dep {
-        return pick(Verdict::Skip, "2", Reason::Below { node: node.to_owned() });
+        return pick(Verdict::Skip, "2", Reason::Below { dependency: node.to_owned() });
     }
-    let waits = situation.open_dep.map(|node| Reason::Waits { node: node.to_owned() });
+    let waits = situation.open_dep.map(|node| Reason::Waits { dependency: node.to_owned() });
     match situation.class {
         Class::Pure => {
             if situation.forced {

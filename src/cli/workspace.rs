@@ -14,7 +14,8 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::outside::RealOutside;
 use crate::engine::observe::Observer;
 use crate::engine::session::{Options, Parts, Session};
-use crate::engine::state::{NodeMemory, NullSection, Proof, Row, Settled, Snapshot, StateDir, rows_hold};
+use crate::engine::state::{NodeMemory, NullSection, Proof, Row, Settled, Snapshot, StateDir, env_holds, rows_hold};
+use crate::graph::node::Kind;
 use crate::graph::select::{self, SelectError};
 use crate::project::find::{self, Located};
 use crate::project::load::{self, Loaded, Request};
@@ -225,6 +226,7 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         let current = null.proof.holds(&mut observer, &with_program(&env));
         if let Some(settled) =
             null.settled.filter(|s| fast && current && null_allowed && s.targets == selection.targets)
+            && env_holds(&settled.env, &env)
             && rows_hold(&settled.rows, &mut observer)
         {
             if mode == Mode::Write && observer.table.is_changed() {
@@ -390,7 +392,13 @@ impl Workspace {
     /// If the state cannot be written; then the next run looks at everything again, and is right.
     pub(in crate::cli) fn save(&mut self, settled: bool, fresh: u64, summary: String) -> Result<(), Stop> {
         let settled = if settled { self.settled_rows() } else { None };
-        let settled = settled.map(|rows| Settled { targets: self.selection.targets.clone(), rows, fresh, summary });
+        let settled = settled.map(|rows| Settled {
+            targets: self.selection.targets.clone(),
+            rows,
+            env: self.variables(),
+            fresh,
+            summary,
+        });
         let null = NullSection { proof: self.session.proof.clone(), settled };
         let bytes = Snapshot::encode(&self.key, &null, &self.session.graph, &self.session.memory);
         save_table(&self.state, &self.session.observer)?;
@@ -412,6 +420,19 @@ impl Workspace {
             std::fs::remove_file(surplus).ok();
         }
         Ok(())
+    }
+
+    /// Variables that the wanted nodes depend on.
+    fn variables(&self) -> BTreeMap<String, Option<BlobDigest>> {
+        let graph = &self.session.graph;
+        let mut names = BTreeSet::from(["PATH"]);
+        for id in graph.ids().filter(|id| self.wanted[id.index()]) {
+            if let Kind::Exec(exec) = &graph.node(id).kind {
+                names.extend(exec.pass_env.iter().map(String::as_str));
+            }
+        }
+        let digest = |name: &str| self.session.env.get(name).map(|value| BlobDigest::of(value.as_bytes()));
+        names.into_iter().map(|name| (name.to_owned(), digest(name))).collect()
     }
 
     /// Rows on which "everything is up to date" rests; `None` if some output is not what its result says.

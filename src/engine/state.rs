@@ -49,6 +49,8 @@ pub struct Settled {
     pub targets: Vec<String>,
     /// Rows of every node in the closure of the targets.
     pub rows: Vec<Row>,
+    /// Variables that those nodes depend on, with the digest of their value; `None` is unset.
+    pub env: BTreeMap<String, Option<BlobDigest>>,
     /// Nodes that count as fresh.
     pub fresh: u64,
     /// What `build` shows at the end: so that a run with nothing to do can show it too.
@@ -177,12 +179,15 @@ impl Snapshot {
     }
 }
 
+/// Whether every variable has the value that it had.
+pub fn env_holds(known: &BTreeMap<String, Option<BlobDigest>>, env: &dyn Fn(&str) -> Option<String>) -> bool {
+    known.iter().all(|(name, digest)| env(name).map(|value| BlobDigest::of(value.as_bytes())) == *digest)
+}
+
 impl Proof {
     /// Whether every row and variable is as it was.
     pub fn holds(&self, observer: &mut Observer, env: &dyn Fn(&str) -> Option<String>) -> bool {
-        self.generation == observer.table.generation()
-            && self.env.iter().all(|(name, digest)| env(name).map(|value| BlobDigest::of(value.as_bytes())) == *digest)
-            && rows_hold(&self.rows, observer)
+        self.generation == observer.table.generation() && env_holds(&self.env, env) && rows_hold(&self.rows, observer)
     }
 }
 

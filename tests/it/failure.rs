@@ -25,7 +25,10 @@ fn the_rest_goes_on_and_the_failure_is_told_in_full() {
 #[test]
 fn a_failure_is_never_cached() {
     both_paths(|space| {
-        space.write("pipeline.yaml", "nodes: {n: {exec: {command: [sh, -c, 'test -e flag && echo ok > out'], outputs: [out]}}}");
+        space.write(
+            "pipeline.yaml",
+            "nodes: {n: {exec: {command: [sh, -c, 'test -e flag && echo ok > out'], outputs: [out]}}}",
+        );
         for _ in 0..2 {
             assert_eq!(space.json(&[]).status(1).counts().failed, 1);
         }
@@ -65,7 +68,10 @@ fn a_missing_output_and_a_wrong_shape_are_failures() {
 #[test]
 fn what_a_failed_command_left_is_never_used_and_no_edit() {
     both_paths(|space| {
-        space.write("pipeline.yaml", "nodes: {n: {exec: {command: [sh, -c, 'echo partial > out; test -e flag'], outputs: [out]}}}");
+        space.write(
+            "pipeline.yaml",
+            "nodes: {n: {exec: {command: [sh, -c, 'echo partial > out; test -e flag'], outputs: [out]}}}",
+        );
         assert_eq!(space.json(&[]).status(1).counts().failed, 1);
         assert_eq!(space.read("out"), "partial\n");
         space.write("flag", "");
@@ -149,7 +155,10 @@ fn an_input_that_changes_meanwhile_is_not_recorded() {
         space.write("pipeline.yaml", "nodes:\n  n: {exec: {command: [sh, -c, 'cat in > out; echo more >> in'], inputs: [in], outputs: [out]}}\n  m: {exec: {command: [cat, out], inputs: [out], stdout: copy}}\n");
         space.write("in", "1\n");
         let ran = space.run(&["run"]).status(0);
-        assert!(ran.stderr.contains("`in` changed while the node ran: its result is used, but not recorded"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("`in` changed while the node ran: its result is used, but not recorded"),
+            "{ran:?}"
+        );
         assert_eq!(space.read("copy"), "1\n", "dependents still run");
         assert!(space.plan(&[])["n"].0 != "fresh", "it is dirty next time");
     });

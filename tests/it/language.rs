@@ -30,7 +30,10 @@ fn targets_name_instances_in_several_ways() {
 #[test]
 fn the_first_word_is_the_pipeline_or_a_target_of_the_last_one() {
     let space = Space::new();
-    space.write("pipelines/one.yaml", "nodes: {n: {exec: {command: [echo, '1'], stdout: o1}}, two: {exec: {command: [echo, x], stdout: x}}}");
+    space.write(
+        "pipelines/one.yaml",
+        "nodes: {n: {exec: {command: [echo, '1'], stdout: o1}}, two: {exec: {command: [echo, x], stdout: x}}}",
+    );
     space.write("pipelines/two.yaml", "nodes: {m: {exec: {command: [echo, '2'], stdout: o2}}}");
     let ran = space.run(&["run"]).status(2);
     assert!(ran.stderr.contains("which pipeline? One of: one, two"), "{ran:?}");
@@ -120,7 +123,9 @@ fn a_secret_is_nowhere() {
     let secret = "s3cr3t-sentinel-4711";
     space.set("MY_TOKEN", secret);
     let mut printed = String::new();
-    for arguments in [&["run", "-v"][..], &["run", "--output", "json", "--force", "n"], &["log", "n"], &["why", "n"], &["plan"]] {
+    for arguments in
+        [&["run", "-v"][..], &["run", "--output", "json", "--force", "n"], &["log", "n"], &["why", "n"], &["plan"]]
+    {
         let ran = space.run(arguments);
         printed.push_str(&ran.stdout);
         printed.push_str(&ran.stderr);

@@ -1,5 +1,6 @@
 //! Integration tests: the real program on real files. One binary, so that it links once.
 
+#[allow(unreachable_pub, reason = "shared by the modules of this binary")]
 mod support;
 
 mod failure;
@@ -7,4 +8,5 @@ mod forgotten;
 mod language;
 mod process;
 mod rows;
+mod timeline;
 mod verdicts;

@@ -172,7 +172,9 @@ fn a_damaged_cache_is_a_miss_and_never_a_wrong_result() {
 
 #[test]
 fn a_flood_of_output_is_capped() {
-    let space = Space::with("nodes: {n: {exec: {command: [sh, -c, 'head -c 50000000 /dev/zero | tr \"\\\\0\" x; echo; echo end; printf \"\\\\033[2J\\\\377\"; echo > out'], outputs: [out]}}}");
+    let space = Space::with(
+        "nodes: {n: {exec: {command: [sh, -c, 'head -c 50000000 /dev/zero | tr \"\\\\0\" x; echo; echo end; printf \"\\\\033[2J\\\\377\"; echo > out'], outputs: [out]}}}",
+    );
     assert_eq!(space.build(&[]), counts(1, 0, 0));
     let log = space.run(&["log", "n"]).status(0).stdout;
     assert!(log.len() < 2_000_000, "{} bytes", log.len());

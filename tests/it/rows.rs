@@ -63,7 +63,7 @@ fn a_real_edit_reruns_everything_below() {
 fn a_revert_is_served_from_the_cache() {
     both_paths(|space| {
         chain(&space);
-        space.write("a.txt", "other\n");
+        space.write("a.txt", "something else\n");
         assert_eq!(space.build(&[]), counts(3, 0, 0));
         space.write("a.txt", "hello\n");
         assert_eq!(space.build(&[]), counts(0, 3, 0));
@@ -232,7 +232,7 @@ fn state_and_cache_may_be_deleted_at_any_time() {
         fs::remove_dir_all(space.cache()).unwrap();
         assert_eq!(space.build(&[]), counts(0, 0, 3), "the workspace knows them too");
         space.remove(".ocelot");
-        fs::remove_dir_all(space.cache()).unwrap();
+        fs::remove_dir_all(space.cache()).ok();
         assert_eq!(space.build(&[]).failed, 0);
         assert_eq!(space.build(&[]), counts(0, 0, 3));
     });

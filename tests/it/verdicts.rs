@@ -60,8 +60,12 @@ fn oracle(s: &Situation<'_>) -> (Verdict, &'static str) {
 #[test]
 fn every_situation_has_the_verdict_of_the_table() {
     let path = || "p".to_owned();
-    let states =
-        [OutputState::InPlace, OutputState::Missing(path()), OutputState::Edited(path()), OutputState::OtherRecorded(path())];
+    let states = [
+        OutputState::InPlace,
+        OutputState::Missing(path()),
+        OutputState::Edited(path()),
+        OutputState::OtherRecorded(path()),
+    ];
     let mut lookups = vec![Lookup::OwnUnknown, Lookup::CombinationUnknown];
     for outputs in states {
         for blobs in [false, true] {

@@ -142,7 +142,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     super::update::save_after_run(process, &mut workspace, &outcome, sink.as_mut());
     let fresh = outcome.counts.fresh + outcome.counts.ran + outcome.counts.restored;
     let summary = super::build::summary(&workspace, &BTreeMap::new());
-    if let Err(stop) = workspace.save(outcome.settled, fresh, summary) {
+    if let Err(stop) = workspace.save(outcome.settled && extra_args.is_empty(), fresh, summary) {
         let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
         sink.event(&Event::Warning { node: None, message });
     }
@@ -278,15 +278,20 @@ fn secrets(process: &Process, workspace: &Workspace) -> Vec<String> {
 }
 
 fn remove_work(root: &Path, run: &str, keep: bool, sink: &mut dyn EventSink) {
-    let folder = root.join(".ocelot/work").join(run);
+    let above = root.join(".ocelot/work");
+    let folder = above.join(run);
     if !folder.exists() {
         return;
     }
     if keep {
         sink.event(&Event::Note { message: format!("intermediate files are kept in {}", folder.display()) });
-    } else if let Err(error) = std::fs::remove_dir_all(&folder) {
+        return;
+    }
+    if let Err(error) = std::fs::remove_dir_all(&folder) {
         sink.event(&Event::Warning { node: None, message: format!("cannot remove {}: {error}", folder.display()) });
     }
+    // Stays if `--keep-temp` kept something there.
+    std::fs::remove_dir(above).ok();
 }
 
 fn exit_of(workspace: &Workspace, outcome: &RunOutcome, signals: &StopSignals) -> Exit {

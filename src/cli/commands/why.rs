@@ -71,7 +71,7 @@ fn explain(workspace: &Workspace, plan: &crate::engine::plan::Plan, target: Node
         if decision.verdict == Verdict::Fresh {
             last_run(workspace, id, &pad, out);
         }
-        let crate::action::verdict::Reason::Waits { node: next } = &decision.reason else { break };
+        let crate::action::verdict::Reason::Waits { dependency: next } = &decision.reason else { break };
         let Some(next) = session.graph.find(next) else { break };
         id = next;
         indent += 2;
