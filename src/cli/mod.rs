@@ -4,6 +4,8 @@ pub mod args;
 pub mod commands;
 pub mod exit;
 mod outside;
+mod process;
+mod selection;
 mod workspace;
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ use clap::Parser;
 use crate::base::clock::Clock;
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::Process;
+use crate::cli::process::Process;
 
 /// Runs a command line to its end and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsString, OsString)>) -> u8 {

@@ -1,157 +1,26 @@
 //! Opens a workspace for a command: which pipeline, whether anything changed, and if so the session to work in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use crate::base::clock::Clock;
 use crate::base::digest::BlobDigest;
 use crate::base::id::{NodeId, PathId};
-use crate::cli::args::{Common, SelectArgs};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::outside::RealOutside;
+use crate::cli::process::Process;
+use crate::cli::selection::{LastRun, Selection};
 use crate::engine::observe::Observer;
 use crate::engine::session::{Options, Parts, Session};
 use crate::engine::state::{NodeMemory, NullSection, Proof, Row, Settled, Snapshot, StateDir, env_holds, rows_hold};
 use crate::graph::node::Kind;
 use crate::graph::select::{self, SelectError};
-use crate::project::find::{self, Located};
 use crate::project::load::{self, Loaded, Request};
 use crate::project::lock::Lock;
-use crate::project::params::Sets;
 use crate::store::atomic;
-use crate::store::cache::Cache;
-use crate::store::cache_options::{Access, CacheOptions};
-use crate::store::fs::RealFs;
+use crate::store::cache_options::Access;
 use crate::store::look::Looker;
 use crate::store::path_table::PathTable;
-
-/// What every command of a process knows.
-pub(in crate::cli) struct Process {
-    /// The directory the command works in.
-    pub(in crate::cli) dir: PathBuf,
-    /// The environment; values that are not UTF-8 are left out.
-    pub(in crate::cli) env: BTreeMap<String, String>,
-    /// The clock.
-    pub(in crate::cli) clock: Clock,
-    /// Common options.
-    pub(in crate::cli) common: Common,
-}
-
-impl Process {
-    /// The folder of things shared by all workspaces of this user.
-    pub(in crate::cli) fn user_cache(&self) -> PathBuf {
-        let set = |name: &str| self.env.get(name).filter(|value| value.starts_with('/'));
-        let base = set("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| set("HOME").map(|home| Path::new(home).join(".cache")))
-            .unwrap_or_else(|| self.dir.join(".ocelot/cache"));
-        base.join("ocelot/v1")
-    }
-
-    /// Opens the content store; `scratch` is for unfinished restores.
-    ///
-    /// # Errors
-    /// If its folder cannot be trusted.
-    pub(in crate::cli) fn open_cache(&self, access: Access, scratch: Option<PathBuf>) -> Result<Cache, Stop> {
-        let today = u32::try_from(self.clock.unix_seconds() / 86_400).unwrap_or(0);
-        let options = CacheOptions { access, scratch, ..CacheOptions::new(self.user_cache().join("store"), today) };
-        Cache::open(Arc::new(RealFs), options).map_err(Stop::environment)
-    }
-}
-
-/// The pipeline and targets of a command.
-#[derive(Clone, Debug)]
-pub(in crate::cli) struct Selection {
-    /// The pipeline.
-    pub(in crate::cli) pipeline: Located,
-    /// Targets as given.
-    pub(in crate::cli) targets: Vec<String>,
-    /// Parameters as given.
-    pub(in crate::cli) sets: Sets,
-}
-
-/// What is remembered of the last run in a workspace.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(in crate::cli) struct LastRun {
-    /// The pipeline, relative to the root.
-    pub(in crate::cli) pipeline: String,
-    /// Its parameters.
-    pub(in crate::cli) sets: Sets,
-    /// Names of its nodes, to tell a target from a pipeline.
-    pub(in crate::cli) nodes: Vec<String>,
-}
-
-impl LastRun {
-    fn file(root: &Path) -> PathBuf {
-        root.join(".ocelot/state/last")
-    }
-
-    /// Reads it; nothing if there is none.
-    pub(in crate::cli) fn read(root: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(Self::file(root)).ok()?).ok()
-    }
-}
-
-/// Parses `--set NAME=VALUE`.
-///
-/// # Errors
-/// A word without `=`.
-pub(in crate::cli) fn parse_sets(given: &[String]) -> Result<Sets, Stop> {
-    let mut sets = Sets::new();
-    for set in given {
-        let Some((name, value)) = set.split_once('=') else {
-            return Err(Stop::usage(format!("`--set {set}` has no `=`")).hint("write `--set NAME=VALUE`"));
-        };
-        sets.entry(name.to_owned()).or_default().push(value.to_owned());
-    }
-    Ok(sets)
-}
-
-/// Tells the pipeline from the targets.
-///
-/// # Errors
-/// No pipeline, an unknown one, or a word that could be both.
-pub(in crate::cli) fn select(process: &Process, args: &SelectArgs) -> Result<Selection, Stop> {
-    let dir = &process.dir;
-    let last = LastRun::read(dir);
-    let sets = parse_sets(&args.set)?;
-    let usage = |error: find::FindError| Stop::usage(error);
-    let located = |file: &Path| find::locate(file).map_err(usage);
-    if let Some(name) = &args.pipeline {
-        let file = find::as_pipeline(dir, name).ok_or_else(|| usage(find::unknown(dir, name)))?;
-        return Ok(Selection { pipeline: located(&file)?, targets: args.words.clone(), sets });
-    }
-    let default = || find::default(dir, last.as_ref().map(|last| last.pipeline.as_str()));
-    let Some(first) = args.words.first() else {
-        return Ok(Selection { pipeline: located(&default().map_err(usage)?)?, targets: Vec::new(), sets });
-    };
-    match find::as_pipeline(dir, first) {
-        Some(file) => {
-            let pipeline = located(&file)?;
-            let also_target = last.as_ref().filter(|last| last.pipeline != pipeline.file && last.nodes.contains(first));
-            if let Some(last) = also_target {
-                let message =
-                    format!("`{first}` is a pipeline, and a node of `{}`, which was last run here", last.pipeline);
-                return Err(Stop::usage(message).hint(format!(
-                    "write `-p {first}` for the pipeline, or `-p {} {first}` for the node",
-                    last.pipeline
-                )));
-            }
-            Ok(Selection { pipeline, targets: args.words[1..].to_vec(), sets })
-        }
-        None => {
-            let looks_like_file = first.ends_with(".yaml") || first.ends_with(".yml");
-            let file = match default() {
-                Ok(file) if !looks_like_file => file,
-                _ => return Err(usage(find::unknown(dir, first))),
-            };
-            Ok(Selection { pipeline: located(&file)?, targets: args.words.clone(), sets })
-        }
-    }
-}
 
 /// Whether a command may write in the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,23 +191,6 @@ pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> 
         env: &env,
     };
     load::load(&request).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
-}
-
-impl Process {
-    /// Whether messages on standard error have colours.
-    pub(in crate::cli) fn colors(&self) -> bool {
-        use std::io::IsTerminal;
-        match self.common.color {
-            crate::cli::args::Color::Always => true,
-            crate::cli::args::Color::Never => false,
-            crate::cli::args::Color::Auto => {
-                let set = |name: &str| self.env.get(name).is_some_and(|value| !value.is_empty());
-                std::io::stderr().is_terminal()
-                    && !set("NO_COLOR")
-                    && self.env.get("TERM").is_none_or(|term| term != "dumb")
-            }
-        }
-    }
 }
 
 fn make_proof(loaded: &Loaded, observer: &mut Observer, env: &dyn Fn(&str) -> Option<String>) -> Proof {

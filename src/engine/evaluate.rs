@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::action::describe::{DepInput, Inputs, describe};
 use crate::action::manifest::{Manifest, compare, own_part, read_fields};
-use crate::action::result::{ActionResult, Content, Record};
-use crate::action::verdict::{Decision, Lookup, OutputState, Reason, ReceiptState, Situation, Volatile, decide};
+use crate::action::result::{ActionResult, Content};
+use crate::action::verdict::{Decision, Lookup, Reason, ReceiptState, Situation, Volatile, decide};
 use crate::base::digest::{ActionDigest, BlobDigest};
 use crate::base::id::{NodeId, PathId};
-use crate::engine::session::{InputProblem, Known, ReceiptQuery, Session, tools_of};
+use crate::engine::session::{Known, Session};
+use crate::engine::sources::{InputProblem, tools_of};
 use crate::exec::api::{InputFile, Prepared, Tool};
 use crate::graph::node::{Class, Kind, Node, Role, Source};
 use crate::layer::component::overlay_files;
@@ -246,142 +247,6 @@ impl Session {
             extra_args,
         };
         describe(node, &inputs)
-    }
-
-    /// Asks the action cache and the receipts, and looks at the outputs.
-    fn find(
-        &mut self,
-        id: NodeId,
-        node: &Node,
-        manifest: &Manifest,
-        is_open: bool,
-        needed: bool,
-    ) -> (Lookup, Option<Arc<ActionResult>>, ReceiptState, Vec<PathId>) {
-        let mut rows = Vec::new();
-        if !crate::graph::build::does_work(node) {
-            let found = Lookup::Found { outputs: OutputState::InPlace, blobs: true };
-            return (found, Some(Arc::default()), ReceiptState::Missing, rows);
-        }
-        if node.class == Class::Effect {
-            let action = manifest.action.to_hex();
-            let layer = node.field("layer").next().and_then(|dep| self.result(dep)).cloned();
-            let query = ReceiptQuery { pipeline: &self.graph.name, node, action: &action, layer: layer.as_deref() };
-            let answer = self.outside.receipt(&query);
-            for file in answer.watch {
-                if let Some(file) = file.to_str() {
-                    rows.push(self.observer.look(file));
-                }
-            }
-            let result = answer.result.map(Arc::new);
-            let lookup = match &result {
-                Some(result) => Lookup::Found { outputs: self.output_state(result, &mut rows), blobs: true },
-                None => Lookup::OwnUnknown,
-            };
-            return (lookup, result, answer.state, rows);
-        }
-        if is_open {
-            let known = self.own_is_known(id, manifest);
-            let lookup = if known { Lookup::CombinationUnknown } else { Lookup::OwnUnknown };
-            return (lookup, None, ReceiptState::Missing, rows);
-        }
-        let Some(result) = self.record(id, &manifest.action, &mut rows) else {
-            let known = self.own_is_known(id, manifest);
-            let lookup = if known { Lookup::CombinationUnknown } else { Lookup::OwnUnknown };
-            return (lookup, None, ReceiptState::Missing, rows);
-        };
-        let outputs = self.output_state(&result, &mut rows);
-        let blobs = (!needed && outputs == OutputState::InPlace) || self.has_blobs(&result);
-        (Lookup::Found { outputs, blobs }, Some(Arc::new(result)), ReceiptState::Missing, rows)
-    }
-
-    fn own_is_known(&self, _id: NodeId, manifest: &Manifest) -> bool {
-        self.cache.has_own(&manifest.own)
-    }
-
-    /// The stored result of an action, under the discovered inputs that the disk has now.
-    fn record(&mut self, id: NodeId, action: &ActionDigest, rows: &mut Vec<PathId>) -> Option<ActionResult> {
-        let stored = self.cache.get_record(action).and_then(|bytes| Record::decode(&bytes, action));
-        if let Some(record) = stored {
-            for alternative in record.alternatives {
-                let mut looked = Vec::new();
-                let holds = alternative.discovered.iter().all(|discovered| {
-                    let content = self.observer.content(&discovered.path, &mut looked).ok().flatten();
-                    content == discovered.content.map(Content::File)
-                });
-                if holds {
-                    rows.extend(looked);
-                    return Some(alternative.result);
-                }
-            }
-            return None;
-        }
-        // The cache may have been emptied; what this workspace remembers is as good, if it needs no discovered inputs.
-        let memory = &self.memory[id.index()];
-        let depfile = matches!(&self.graph.node(id).kind, Kind::Exec(exec) if exec.depfile.is_some());
-        (memory.action == Some(*action) && !depfile).then(|| memory.result.clone()).flatten()
-    }
-
-    /// What stands at the output paths of a result.
-    pub fn output_state(&mut self, result: &ActionResult, rows: &mut Vec<PathId>) -> OutputState {
-        let mut state = OutputState::InPlace;
-        for output in &result.outputs {
-            let Some(path) = &output.path else { continue };
-            let found = self.observer.content(path, rows).ok().flatten();
-            if found.as_ref() == Some(&output.content) {
-                continue;
-            }
-            let this = match found {
-                None => OutputState::Missing(path.clone()),
-                Some(content) if self.made_here(path, &content) => OutputState::OtherRecorded(path.clone()),
-                Some(_) => OutputState::Edited(path.clone()),
-            };
-            // An edit outranks a deletion, which outranks another result: the first is what a person must know.
-            let rank = |state: &OutputState| match state {
-                OutputState::InPlace => 0,
-                OutputState::OtherRecorded(_) => 1,
-                OutputState::Missing(_) => 2,
-                OutputState::Edited(_) => 3,
-            };
-            if rank(&this) > rank(&state) {
-                state = this;
-            }
-        }
-        state
-    }
-
-    /// Whether content at an output path was made by a node, so that replacing it loses nothing.
-    pub fn made_here(&mut self, path: &str, content: &Content) -> bool {
-        match content {
-            Content::File(file) => {
-                let id = self.observer.look(path.trim_end_matches('/'));
-                self.observer.table.entry(id).ours || self.cache.has_blob(&file.digest, file.size)
-            }
-            Content::Symlink(_) => {
-                let id = self.observer.look(path.trim_end_matches('/'));
-                self.observer.table.entry(id).ours
-            }
-            Content::Tree { listing, .. } => {
-                self.cache.read_blob(listing, u64::MAX).is_some() || {
-                    let bare = path.trim_end_matches('/');
-                    let Ok(listing) = self.observer.tree(bare, &mut Vec::new()) else { return false };
-                    listing.0.iter().all(|(name, content)| self.made_here(&format!("{bare}/{name}"), content))
-                }
-            }
-        }
-    }
-
-    /// Whether every blob of a result can be had, by presence and size.
-    pub fn has_blobs(&self, result: &ActionResult) -> bool {
-        result.outputs.iter().all(|output| match &output.content {
-            Content::File(file) => self.cache.has_blob(&file.digest, file.size),
-            Content::Symlink(_) => true,
-            Content::Tree { listing, .. } => self.listing(listing).is_some_and(|listing| {
-                listing.0.iter().all(|(_, content)| match content {
-                    Content::File(file) => self.cache.has_blob(&file.digest, file.size),
-                    Content::Symlink(_) | Content::Tree { .. } => true,
-                })
-            }),
-        })
     }
 
     /// Puts the fields that differ from the last success into the reason.

@@ -2,10 +2,14 @@
 //! and effects.
 
 pub mod evaluate;
+mod find;
+mod job;
 mod lock_key;
 pub mod observe;
 pub mod plan;
 pub mod run;
 pub mod session;
+pub mod sources;
 pub mod state;
 pub mod tools;
+mod workers;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::action::result::{ActionResult, Content};
 use crate::action::verdict::{Decision, Verdict};
 use crate::base::id::NodeId;
-use crate::engine::session::{InputProblem, Known, PrepareError, Session};
+use crate::engine::session::{Known, Session};
+use crate::engine::sources::{InputProblem, PrepareError};
 use crate::graph::build::does_work;
 use crate::graph::node::{Class, Kind};
 

@@ -6,19 +6,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
-use crate::action::result::{ActionResult, Content};
+use crate::action::result::ActionResult;
 use crate::action::verdict::{Decision, Reason, Verdict};
 use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
+use crate::engine::job::{command_line, file_name};
 use crate::engine::session::{Known, Session};
+use crate::engine::workers::{Message, Workers};
 use crate::event::{Counts, Ended, Event, EventSink, Failure};
-use crate::exec::api::{Dep, Job, Prepared, WorkError, World};
-use crate::exec::worker::{self, Completion, Progress, Work};
+use crate::exec::api::{Job, Prepared, WorkError, World};
+use crate::exec::worker::{self, Completion, Work};
 use crate::graph::build::does_work;
-use crate::graph::node::{Class, Kind, Pin, Role};
+use crate::graph::node::{Class, Kind, Pin};
 use crate::sched::cost;
 use crate::sched::machine::{End, Machine, State};
 
@@ -51,88 +51,6 @@ pub struct RunOutcome {
     pub go: Option<String>,
     /// Whether every wanted node ended well and a repeat would have nothing to do.
     pub settled: bool,
-}
-
-enum Message {
-    Line(NodeId, String),
-    Attempt(NodeId, u32),
-    Done(usize, Box<Completion>),
-}
-
-/// Messages beyond this make workers wait, so that a flood of output has bounded memory.
-const MESSAGES: usize = 1024;
-
-struct Channel(SyncSender<Message>);
-
-impl Progress for Channel {
-    fn line(&mut self, id: NodeId, line: String) {
-        // The run has ended if nobody receives; then nobody wants the line.
-        self.0.send(Message::Line(id, line)).ok();
-    }
-    fn attempt(&mut self, id: NodeId, number: u32) {
-        self.0.send(Message::Attempt(id, number)).ok();
-    }
-}
-
-/// Worker threads, each with its own inbox; threads are made when first needed.
-struct Workers {
-    world: Arc<World>,
-    inboxes: Vec<SyncSender<Work>>,
-    idle: Vec<usize>,
-    threads: Vec<JoinHandle<()>>,
-    sender: SyncSender<Message>,
-    receiver: Receiver<Message>,
-}
-
-impl Workers {
-    fn new(world: Arc<World>) -> Self {
-        let (sender, receiver) = sync_channel(MESSAGES);
-        Self { world, inboxes: Vec::new(), idle: Vec::new(), threads: Vec::new(), sender, receiver }
-    }
-
-    fn start(&mut self, work: Work) {
-        let worker = self.idle.pop().unwrap_or_else(|| self.hire());
-        // The thread lives as long as its inbox.
-        self.inboxes[worker].send(work).ok();
-    }
-
-    fn hire(&mut self) -> usize {
-        let (inbox, work) = sync_channel::<Work>(1);
-        let (world, sender, number) = (Arc::clone(&self.world), self.sender.clone(), self.inboxes.len());
-        self.threads.push(std::thread::spawn(move || {
-            while let Ok(work) = work.recv() {
-                let completion = one(&world, &work, &sender);
-                if sender.send(Message::Done(number, Box::new(completion))).is_err() {
-                    return;
-                }
-            }
-        }));
-        self.inboxes.push(inbox);
-        number
-    }
-}
-
-/// Does one node's work; a panic becomes a failure of that node.
-fn one(world: &World, work: &Work, sender: &SyncSender<Message>) -> Completion {
-    let mut progress = Channel(sender.clone());
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker::work(world, work, &mut progress)));
-    result.unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "a worker panicked".to_owned());
-        Completion {
-            id: work.job().id,
-            outcome: Err(WorkError::Internal(text)),
-            written: Vec::new(),
-            warnings: Vec::new(),
-            tail: Vec::new(),
-            log: None,
-            duration_ms: 0,
-            attempts: 1,
-        }
-    })
 }
 
 /// The state of one run.
@@ -187,11 +105,7 @@ impl Session {
         };
         let mut workers = Workers::new(world);
         run.drive(&mut workers);
-        let Workers { inboxes, threads, receiver, sender, .. } = workers;
-        drop((inboxes, sender, receiver));
-        for thread in threads {
-            thread.join().ok();
-        }
+        workers.dismiss();
         run.outcome
     }
 }
@@ -282,7 +196,7 @@ impl Run<'_> {
             Verdict::Restore => {
                 let result = evaluation.result.clone().unwrap_or_default();
                 self.keep(id, &evaluation, &result);
-                let job = self.job(id, &evaluation);
+                let job = self.new_job(id, &evaluation);
                 self.works.insert(id, Work::Restore(job, result));
                 self.machine.queue(id);
             }
@@ -290,7 +204,7 @@ impl Run<'_> {
                 if !does_work(self.session.graph.node(id)) {
                     return self.end(id, Known::Done(Arc::default()), End::Fresh, 0, true, None);
                 }
-                let job = self.job(id, &evaluation);
+                let job = self.new_job(id, &evaluation);
                 self.works.insert(id, Work::Run(job));
                 self.machine.queue(id);
             }
@@ -310,81 +224,12 @@ impl Run<'_> {
         }
     }
 
-    fn job(&mut self, id: NodeId, evaluation: &Evaluation) -> Job {
-        let node = Arc::clone(self.session.graph.node(id));
-        let deps = node
-            .edges
-            .iter()
-            .filter(|edge| edge.role.enters_digest())
-            .map(|edge| {
-                let other = self.session.graph.node(edge.to);
-                let (result, failure) = match &self.session.known[edge.to.index()] {
-                    Some(Known::Done(result)) => (Some(Arc::clone(result)), None),
-                    Some(Known::Failed(why)) => (None, Some(why.clone())),
-                    None => (None, Some("not run".to_owned())),
-                };
-                Dep {
-                    id: edge.to,
-                    field: match &edge.role {
-                        Role::Strict(field) | Role::Tolerant(field) => field.clone(),
-                        Role::Path(path) => path.clone(),
-                        Role::After => String::new(),
-                    },
-                    name: other.name.clone(),
-                    base: other.base.clone(),
-                    kind: other.kind.name(),
-                    axes: self.session.axes(edge.to),
-                    node: Arc::clone(other),
-                    result,
-                    failure,
-                }
-            })
-            .collect();
+    fn new_job(&mut self, id: NodeId, evaluation: &Evaluation) -> Job {
         if let Some((_, tool)) = evaluation.tools.iter().find(|(name, _)| name == "go") {
             self.outcome.go = Some(tool.identity.clone());
         }
-        let extra_args = match &self.session.options.extra_args {
-            Some((target, args)) if *target == id => args.clone(),
-            _ => Vec::new(),
-        };
-        let sandbox = self.session.options.sandbox || matches!(&node.kind, Kind::Exec(exec) if exec.sandbox);
-        Job {
-            id,
-            pipeline: self.session.graph.name.clone(),
-            manifest: Arc::clone(&evaluation.manifest),
-            deps,
-            files: evaluation.files.clone(),
-            work: self.world.root.join(".ocelot/work").join(&self.world.run).join(file_name(&node.name)),
-            tools: evaluation.tools.iter().cloned().collect(),
-            prepared: evaluation.prepared.clone(),
-            revision: evaluation.revision.clone(),
-            set_aside: self.unknown_at_outputs(&node.outputs()),
-            extra_args,
-            sandbox,
-            node,
-        }
-    }
-
-    /// Files at these output paths that no node made.
-    fn unknown_at_outputs(&mut self, outputs: &[&str]) -> Vec<String> {
-        let mut unknown = Vec::new();
-        for output in outputs {
-            let bare = output.trim_end_matches('/');
-            let Ok(found) = self.session.observer.content(bare, &mut Vec::new()) else { continue };
-            match found {
-                None => {}
-                Some(Content::Tree { .. }) => {
-                    let Ok(listing) = self.session.observer.tree(bare, &mut Vec::new()) else { continue };
-                    let inside = listing.0.iter().map(|(name, content)| (format!("{bare}/{name}"), content));
-                    unknown.extend(
-                        inside.filter(|(path, content)| !self.session.made_here(path, content)).map(|(path, _)| path),
-                    );
-                }
-                Some(content) if !self.session.made_here(bare, &content) => unknown.push(bare.to_owned()),
-                Some(_) => {}
-            }
-        }
-        unknown
+        let work = self.world.root.join(".ocelot/work").join(&self.world.run);
+        self.session.job(id, evaluation, &work)
     }
 
     /// Remembers the result that stands.
@@ -518,7 +363,7 @@ impl Run<'_> {
             Ok(mut evaluation) => {
                 evaluation.decision = Decision { verdict: Verdict::Run, row: "5", reason: Reason::StoredDamaged };
                 self.decided(producer, &evaluation.decision);
-                let job = self.job(producer, &evaluation);
+                let job = self.new_job(producer, &evaluation);
                 self.works.insert(producer, Work::Run(job));
                 self.machine.reopen(producer, waiting);
             }
@@ -570,28 +415,4 @@ impl Run<'_> {
         }
         self.machine.finish(id, end);
     }
-}
-
-/// The command of an `exec`, ready to paste.
-fn command_line(job: &Job) -> Option<String> {
-    let Kind::Exec(exec) = &job.node.kind else { return None };
-    let quote = |word: &String| {
-        let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    let words: Vec<String> = exec.command.iter().chain(&job.extra_args).map(quote).collect();
-    let line = words.join(" ");
-    Some(match &exec.dir {
-        Some(dir) => format!("(cd {} && {line})", quote(dir)),
-        None => line,
-    })
-}
-
-/// An instance name as the name of a folder.
-fn file_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }

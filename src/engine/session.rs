@@ -11,11 +11,12 @@ use crate::base::digest::BlobDigest;
 use crate::base::id::{NodeId, PathId};
 use crate::base::rel_path;
 use crate::engine::lock_key;
-use crate::engine::observe::{ObserveError, Observer};
+use crate::engine::observe::Observer;
+use crate::engine::sources::Sources;
 use crate::engine::state::{NodeMemory, Proof};
-use crate::engine::tools::{ToolError, Tools};
+use crate::engine::tools::Tools;
 use crate::exec::api::Prepared;
-use crate::graph::node::{Graph, Kind, Node, Pin, Source};
+use crate::graph::node::{Graph, Kind, Node, Pin};
 use crate::store::cache::Cache;
 
 /// What does not belong to the graph but decides what a run does.
@@ -114,68 +115,24 @@ pub struct Session {
     pub(in crate::engine) selected: Vec<Vec<(String, Content)>>,
     /// Rows that each node's last evaluation rests on.
     pub(in crate::engine) rows: Vec<Vec<PathId>>,
-    declared: Declared,
-}
-
-/// The files of a node that no node makes.
-#[derive(Clone, Debug, Default)]
-pub(in crate::engine) struct Sources {
-    pub(in crate::engine) files: Vec<(String, Content)>,
-    pub(in crate::engine) rows: Vec<PathId>,
+    pub(in crate::engine) declared: Declared,
 }
 
 /// Declared outputs of the whole graph.
 #[derive(Default)]
-struct Declared {
+pub(in crate::engine) struct Declared {
     files: BTreeSet<String>,
     folders: bool,
 }
 
 impl Declared {
-    fn claims(&self, path: &str) -> bool {
+    pub(in crate::engine) fn claims(&self, path: &str) -> bool {
         let bare = path.trim_end_matches('/');
         self.files.contains(bare)
             || (self.folders
                 && (self.files.contains(&format!("{bare}/"))
                     || rel_path::parents(bare).any(|parent| self.files.contains(parent))))
     }
-}
-
-/// A node whose inputs cannot be established.
-#[derive(Debug, thiserror::Error)]
-#[error("`{node}`: {problem}")]
-pub struct PrepareError {
-    /// The node.
-    pub node: String,
-    /// What is wrong.
-    pub problem: InputProblem,
-}
-
-/// The programs that a node takes from `PATH`, or names by absolute path.
-pub(in crate::engine) fn tools_of(node: &Node) -> Vec<&str> {
-    match &node.kind {
-        Kind::Exec(exec) => {
-            let program = exec.command[0].as_str();
-            let is_tool = !program.contains('/') || program.starts_with('/');
-            exec.tools.iter().map(String::as_str).chain(is_tool.then_some(program)).collect()
-        }
-        Kind::Overlay(_) | Kind::Build(_) => vec!["go"],
-        _ => Vec::new(),
-    }
-}
-
-/// What is wrong with a node's inputs.
-#[derive(Debug, thiserror::Error)]
-pub enum InputProblem {
-    /// A path.
-    #[error(transparent)]
-    Path(#[from] ObserveError),
-    /// A program.
-    #[error(transparent)]
-    Tool(#[from] ToolError),
-    /// A repository.
-    #[error("{0}")]
-    Source(String),
 }
 
 /// What a session is made of.
@@ -232,120 +189,6 @@ impl Session {
             rows: vec![Vec::new(); count],
             declared,
         }
-    }
-
-    /// Resolves the source files of every wanted node, looking at all of them in one sweep.
-    ///
-    /// # Errors
-    /// Every node that has an input that cannot be one, before anything is run.
-    pub fn prepare(&mut self, wanted: &[bool]) -> Result<(), Vec<PrepareError>> {
-        let mut ids = Vec::new();
-        let graph = Arc::clone(&self.graph);
-        for node in graph.ids().filter(|id| wanted[id.index()]).map(|id| graph.node(id)) {
-            if let Kind::Exec(exec) = &node.kind {
-                let literal = |path: &&String| !path.starts_with('!') && !rel_path::is_glob(path);
-                for path in exec.inputs.iter().filter(literal) {
-                    ids.push(self.observer.table.intern(path.trim_end_matches('/')));
-                }
-            }
-            for output in node.outputs() {
-                ids.push(self.observer.table.intern(output.trim_end_matches('/')));
-            }
-        }
-        self.observer.look_all(&ids);
-        let mut errors = self.missing_tools(wanted);
-        for id in graph.ids().filter(|id| wanted[id.index()]) {
-            match self.resolve_sources(id) {
-                Ok(sources) => self.sources[id.index()] = Some(sources),
-                Err(problem) => {
-                    errors.push(PrepareError { node: graph.node(id).name.clone(), problem });
-                }
-            }
-        }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// Every program that a wanted node needs and that is not there, each told once.
-    fn missing_tools(&mut self, wanted: &[bool]) -> Vec<PrepareError> {
-        let path = self.env.get("PATH").cloned().unwrap_or_default();
-        let graph = Arc::clone(&self.graph);
-        let mut seen = BTreeSet::new();
-        let mut errors = Vec::new();
-        for id in graph.ids().filter(|id| wanted[id.index()]) {
-            for name in tools_of(graph.node(id)) {
-                if !seen.insert(name) {
-                    continue;
-                }
-                if let Err(problem) = self.tools.find(name, &path, &mut self.observer) {
-                    errors.push(PrepareError { node: graph.node(id).name.clone(), problem: problem.into() });
-                }
-            }
-        }
-        errors
-    }
-
-    fn resolve_sources(&mut self, id: NodeId) -> Result<Sources, InputProblem> {
-        let node = Arc::clone(self.graph.node(id));
-        let mut sources = Sources::default();
-        match &node.kind {
-            Kind::Exec(exec) => {
-                let declared = &self.declared;
-                let mut inputs =
-                    self.observer.inputs(&exec.inputs, &|path| declared.claims(path), &mut sources.rows)?;
-                // A program inside the project is an input like any other.
-                let program = &exec.command[0];
-                if program.contains('/') && !program.starts_with('/') {
-                    let path = rel_path::normalise(program).unwrap_or_else(|_| program.clone());
-                    if !self.declared.claims(&path) && !inputs.iter().any(|(known, _)| *known == path) {
-                        let content = self.observer.content(&path, &mut sources.rows)?;
-                        inputs.push((path.clone(), content.ok_or(ObserveError::Missing { path })?));
-                    }
-                }
-                sources.files = inputs;
-            }
-            Kind::Resolve(k) => {
-                for path in k.config_file.iter().chain(&k.components) {
-                    self.add_source(path, &mut sources)?;
-                }
-            }
-            Kind::Overlay(k) => {
-                for path in k.components.iter() {
-                    self.add_source(path, &mut sources)?;
-                }
-            }
-            Kind::Clone(k) => {
-                if let Source::Plain(path) = &k.source {
-                    let wanted: Vec<String> = match k.paths.as_slice() {
-                        [] => vec![path.clone()],
-                        paths => {
-                            paths.iter().map(|wanted| format!("{}/{wanted}", path.trim_end_matches('/'))).collect()
-                        }
-                    };
-                    for path in wanted {
-                        self.add_source(&path, &mut sources)?;
-                    }
-                }
-            }
-            Kind::Build(_) | Kind::Package(_) | Kind::Check(_) | Kind::Publish(_) => {}
-            Kind::Report(_) | Kind::Release(_) | Kind::Group => {}
-        }
-        sources.files.sort();
-        Ok(sources)
-    }
-
-    /// A file, or every file of a folder.
-    fn add_source(&mut self, path: &str, sources: &mut Sources) -> Result<(), ObserveError> {
-        let missing = || ObserveError::Missing { path: path.to_owned() };
-        match self.observer.content(path, &mut sources.rows)?.ok_or_else(missing)? {
-            Content::Tree { .. } => {
-                let bare = path.trim_end_matches('/');
-                let listing = self.observer.tree(bare, &mut sources.rows)?;
-                let prefix = if bare == "." { String::new() } else { format!("{bare}/") };
-                sources.files.extend(listing.0.into_iter().map(|(name, content)| (format!("{prefix}{name}"), content)));
-            }
-            content => sources.files.push((path.to_owned(), content)),
-        }
-        Ok(())
     }
 
     /// The result of a node in this run, if it has one.

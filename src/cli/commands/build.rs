@@ -9,7 +9,9 @@ use crate::cli::args::{BuildArgs, OutputForm, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::commands::run::{RunRequest, run_selection};
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Process, Workspace};
+use crate::cli::process::Process;
+use crate::cli::selection;
+use crate::cli::workspace::Workspace;
 use crate::graph::node::Kind;
 use crate::report::lines::duration;
 
@@ -19,7 +21,7 @@ use crate::report::lines::duration;
 /// If it could not begin.
 pub(in crate::cli) fn build(process: &Process, args: &BuildArgs) -> Result<Exit, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: Some(args.pipeline.clone()), set: args.sets() };
-    let selection = workspace::select(process, &select)?;
+    let selection = selection::select(process, &select)?;
     let report = run_selection(process, RunRequest { selection, how: &args.how, extra_args: &[] })?;
     if process.common.output != OutputForm::Json {
         let worked = report.outcome.map(|outcome| outcome.worked_ms).unwrap_or_default();

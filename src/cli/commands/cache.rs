@@ -8,7 +8,9 @@ use crate::base::digest::{ActionDigest, BlobDigest, OwnDigest};
 use crate::cli::args::{CacheCommand, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Process};
+use crate::cli::process::Process;
+use crate::cli::selection;
+use crate::cli::workspace;
 use crate::event::{Event, EventSink};
 use crate::spec::config::{SettingsFile, parse_days, parse_size};
 use crate::spec::yaml::{Limits, read};
@@ -172,7 +174,7 @@ fn keys_of(payload: &[u8]) -> Option<(ActionDigest, OwnDigest)> {
 }
 
 fn export(process: &Process, select: &SelectArgs, out: &str) -> Result<Exit, Stop> {
-    let selection = workspace::select(process, select)?;
+    let selection = selection::select(process, select)?;
     let workspace = workspace::open_to_read(process, selection)?;
     let session = &workspace.session;
     let wanted = session.graph.ids().filter(|id| workspace.wanted[id.index()]);

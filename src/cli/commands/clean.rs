@@ -6,7 +6,9 @@ use crate::action::result::Content;
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
+use crate::cli::process::Process;
+use crate::cli::selection;
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened};
 use crate::engine::session::Options;
 use crate::exec::outputs::remove_any;
 
@@ -15,7 +17,7 @@ use crate::exec::outputs::remove_any;
 /// # Errors
 /// If the project is wrong or a file cannot be removed.
 pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
-    let selection = workspace::select(process, args)?;
+    let selection = selection::select(process, args)?;
     let root = selection.pipeline.root.clone();
     let _lock = super::run::lock_workspace(process, &root)?;
     let request = OpenRequest {

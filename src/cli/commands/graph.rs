@@ -3,7 +3,9 @@
 use crate::cli::args::{GraphArgs, GraphFormat};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Process};
+use crate::cli::process::Process;
+use crate::cli::selection;
+use crate::cli::workspace;
 use crate::graph::render;
 
 /// `graph`.
@@ -11,7 +13,7 @@ use crate::graph::render;
 /// # Errors
 /// If the project or the targets are wrong.
 pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit, Stop> {
-    let selection = workspace::select(process, &args.select)?;
+    let selection = selection::select(process, &args.select)?;
     let workspace = workspace::open_to_read(process, selection)?;
     let (graph, wanted) = (&workspace.session.graph, &workspace.wanted);
     print(&match args.format {

@@ -7,7 +7,9 @@ use crate::base::diag::{self, SourceMap};
 use crate::cli::args::{ListArgs, ListWhat, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Process, Workspace};
+use crate::cli::process::Process;
+use crate::cli::selection;
+use crate::cli::workspace::{self, Workspace};
 use crate::graph::build::does_work;
 use crate::graph::node::Kind;
 use crate::project::around::{DISTRIBUTIONS, REGIONS};
@@ -102,7 +104,7 @@ fn regions(process: &Process) -> Result<String, Stop> {
 
 fn nodes(process: &Process, args: &ListArgs) -> Result<String, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set: args.set.clone() };
-    let selection = workspace::select(process, &select)?;
+    let selection = selection::select(process, &select)?;
     let mut workspace = workspace::open_to_read(process, selection)?;
     let reached = match &args.since {
         Some(since) => Some(reached_since(process, &mut workspace, since)?),

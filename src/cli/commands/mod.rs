@@ -16,7 +16,7 @@ use std::io::Write;
 
 use crate::cli::args::{Command, PlanArgs};
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::Process;
+use crate::cli::process::Process;
 
 /// Runs a command.
 ///

@@ -8,7 +8,9 @@ use crate::action::verdict::{Reason, Verdict};
 use crate::cli::args::{OutputForm, PlanArgs};
 use crate::cli::commands::{print, run};
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process};
+use crate::cli::process::Process;
+use crate::cli::selection;
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened};
 use crate::engine::session::Options;
 use crate::graph::build::does_work;
 use crate::report::lines::{Paint, duration};
@@ -30,7 +32,7 @@ struct Line<'a> {
 /// # Errors
 /// If the project or the targets are wrong.
 pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, Stop> {
-    let selection = workspace::select(process, &args.select)?;
+    let selection = selection::select(process, &args.select)?;
     let options = Options { no_cache: args.no_cache, offline: process.common.offline, ..Options::default() };
     let null_allowed = args.force.is_empty() && !args.no_cache && process.common.output == OutputForm::Human;
     let request = OpenRequest { selection, mode: Mode::Read, null_allowed, now_ns: 0, force: &args.force, options };

@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::base::clock::format_utc;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Process, Selection, Workspace};
+use crate::cli::process::Process;
+use crate::cli::selection::{self, Selection};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::run::{RunOptions, RunOutcome};
 use crate::engine::session::Options;
 use crate::event::{Counts, Event, EventSink};
@@ -54,7 +56,7 @@ pub(in crate::cli) struct RunReport {
 /// # Errors
 /// If it could not begin.
 pub(in crate::cli) fn run(process: &Process, args: &RunArgs) -> Result<Exit, Stop> {
-    let selection = workspace::select(process, &args.select)?;
+    let selection = selection::select(process, &args.select)?;
     let request = RunRequest { selection, how: &args.how, extra_args: &args.args };
     run_selection(process, request).map(|report| report.exit)
 }

@@ -3,7 +3,9 @@
 use crate::cli::args::UpdateArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Process, Workspace};
+use crate::cli::process::Process;
+use crate::cli::selection;
+use crate::cli::workspace::{self, Workspace};
 use crate::engine::run::RunOutcome;
 use crate::event::{Event, EventSink};
 use crate::graph::node::{CloneKind, Graph, Kind, Source};
@@ -18,7 +20,7 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
     if process.common.offline {
         return Err(Stop::usage("`update` asks remotes, and `--offline` forbids it"));
     }
-    let selection = workspace::select(process, &args.select)?;
+    let selection = selection::select(process, &args.select)?;
     let root = selection.pipeline.root.clone();
     let _held = super::run::lock_workspace(process, &root)?;
     let loaded = workspace::load_project(process, &selection)?;
@@ -105,7 +107,7 @@ fn fill(file: &mut LockFile, go: Option<&str>) {
 }
 
 /// Whether the sources were named by a flag: then their pins are this workspace's own.
-fn from_flags(selection: &crate::cli::workspace::Selection) -> bool {
+fn from_flags(selection: &crate::cli::selection::Selection) -> bool {
     ["upstream-repo", "upstream-ref"].iter().any(|name| selection.sets.contains_key(*name))
 }
 

@@ -4,16 +4,18 @@ use crate::base::diag::{self, Diagnostic, SourceMap, Span};
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, Process, Selection};
+use crate::cli::process::Process;
+use crate::cli::selection::{self, Selection};
+use crate::cli::workspace;
 use crate::engine::observe::ObserveError;
-use crate::engine::session::{InputProblem, PrepareError};
+use crate::engine::sources::{InputProblem, PrepareError};
 
 /// `validate`.
 ///
 /// # Errors
 /// All problems found.
 pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
-    let selection = workspace::select(process, args)?;
+    let selection = selection::select(process, args)?;
     let file = selection.pipeline.file.clone();
     workspace::load_project(process, &selection)?;
     let mut workspace = workspace::open_to_read(process, selection)?;

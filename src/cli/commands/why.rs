@@ -9,7 +9,9 @@ use crate::base::id::NodeId;
 use crate::cli::args::{NodeArgs, SelectArgs};
 use crate::cli::commands::{print, run};
 use crate::cli::exit::{Exit, Stop};
-use crate::cli::workspace::{self, LastRun, Process, Workspace};
+use crate::cli::process::Process;
+use crate::cli::selection::{self, LastRun};
+use crate::cli::workspace::{self, Workspace};
 use crate::outside::process::terminal::{Colours, sanitize_for_terminal};
 
 /// Opens the pipeline last run here, with the parameters it was run under unless others are given.
@@ -23,7 +25,7 @@ fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>, Stop> {
         set.extend(pairs);
     }
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set };
-    let mut selection = workspace::select(process, &select)?;
+    let mut selection = selection::select(process, &select)?;
     selection.targets = vec![args.node.clone()];
     workspace::open_to_read(process, selection)
 }

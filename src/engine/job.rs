@@ -1,0 +1,111 @@
+//! From a node and its evaluation to what a worker is given.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::action::result::Content;
+use crate::base::id::NodeId;
+use crate::engine::evaluate::Evaluation;
+use crate::engine::session::{Known, Session};
+use crate::exec::api::{Dep, Job};
+use crate::graph::node::{Kind, Role};
+
+impl Session {
+    /// What a worker needs for a node; `work` is the run's folder for intermediate files.
+    pub(in crate::engine) fn job(&mut self, id: NodeId, evaluation: &Evaluation, work: &Path) -> Job {
+        let node = Arc::clone(self.graph.node(id));
+        let deps = node
+            .edges
+            .iter()
+            .filter(|edge| edge.role.enters_digest())
+            .map(|edge| {
+                let other = self.graph.node(edge.to);
+                let (result, failure) = match &self.known[edge.to.index()] {
+                    Some(Known::Done(result)) => (Some(Arc::clone(result)), None),
+                    Some(Known::Failed(why)) => (None, Some(why.clone())),
+                    None => (None, Some("not run".to_owned())),
+                };
+                Dep {
+                    id: edge.to,
+                    field: match &edge.role {
+                        Role::Strict(field) | Role::Tolerant(field) => field.clone(),
+                        Role::Path(path) => path.clone(),
+                        Role::After => String::new(),
+                    },
+                    name: other.name.clone(),
+                    base: other.base.clone(),
+                    kind: other.kind.name(),
+                    axes: self.axes(edge.to),
+                    node: Arc::clone(other),
+                    result,
+                    failure,
+                }
+            })
+            .collect();
+        let extra_args = match &self.options.extra_args {
+            Some((target, args)) if *target == id => args.clone(),
+            _ => Vec::new(),
+        };
+        let sandbox = self.options.sandbox || matches!(&node.kind, Kind::Exec(exec) if exec.sandbox);
+        Job {
+            id,
+            pipeline: self.graph.name.clone(),
+            manifest: Arc::clone(&evaluation.manifest),
+            deps,
+            files: evaluation.files.clone(),
+            work: work.join(file_name(&node.name)),
+            tools: evaluation.tools.iter().cloned().collect(),
+            prepared: evaluation.prepared.clone(),
+            revision: evaluation.revision.clone(),
+            set_aside: self.unknown_at_outputs(&node.outputs()),
+            extra_args,
+            sandbox,
+            node,
+        }
+    }
+
+    /// Files at these output paths that no node made.
+    fn unknown_at_outputs(&mut self, outputs: &[&str]) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for output in outputs {
+            let bare = output.trim_end_matches('/');
+            let Ok(found) = self.observer.content(bare, &mut Vec::new()) else { continue };
+            match found {
+                None => {}
+                Some(Content::Tree { .. }) => {
+                    let Ok(listing) = self.observer.tree(bare, &mut Vec::new()) else { continue };
+                    let inside = listing.0.iter().map(|(name, content)| (format!("{bare}/{name}"), content));
+                    unknown
+                        .extend(inside.filter(|(path, content)| !self.made_here(path, content)).map(|(path, _)| path));
+                }
+                Some(content) if !self.made_here(bare, &content) => unknown.push(bare.to_owned()),
+                Some(_) => {}
+            }
+        }
+        unknown
+    }
+}
+
+/// The command of an `exec`, ready to paste.
+pub(in crate::engine) fn command_line(job: &Job) -> Option<String> {
+    let Kind::Exec(exec) = &job.node.kind else { return None };
+    let quote = |word: &String| {
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    let words: Vec<String> = exec.command.iter().chain(&job.extra_args).map(quote).collect();
+    let line = words.join(" ");
+    Some(match &exec.dir {
+        Some(dir) => format!("(cd {} && {line})", quote(dir)),
+        None => line,
+    })
+}
+
+/// An instance name as the name of a folder.
+pub(in crate::engine) fn file_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+}
