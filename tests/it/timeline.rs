@@ -22,7 +22,7 @@ enum Edit {
     Touch { source: usize },
     Disguise { source: usize },
     DeleteOutput { node: usize },
-    EditOutput { node: usize },
+    SpoilOutput { node: usize },
     Toggle { node: usize },
     DropState,
     DropCache,
@@ -54,7 +54,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => source.clone().prop_map(|source| Edit::Touch { source }),
         2 => source.prop_map(|source| Edit::Disguise { source }),
         2 => node.clone().prop_map(|node| Edit::DeleteOutput { node }),
-        2 => node.clone().prop_map(|node| Edit::EditOutput { node }),
+        2 => node.clone().prop_map(|node| Edit::SpoilOutput { node }),
         2 => node.clone().prop_map(|node| Edit::Toggle { node }),
         1 => Just(Edit::DropState),
         1 => Just(Edit::DropCache),
@@ -123,7 +123,7 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
             Edit::DeleteOutput { node } if space.exists(&format!("out/n{node}")) => {
                 space.remove(&format!("out/n{node}"))
             }
-            Edit::EditOutput { node } if space.exists(&format!("out/n{node}")) => {
+            Edit::SpoilOutput { node } if space.exists(&format!("out/n{node}")) => {
                 space.write(&format!("out/n{node}"), "edited by hand\n");
             }
             Edit::Toggle { node } if node < nodes.len() => {
