@@ -149,6 +149,8 @@ pub enum Reason {
     },
     /// The run ended before it started.
     NotStarted,
+    /// The run ended while it worked.
+    Cancelled,
     /// Nothing like it was ever run.
     NeverRun,
     /// These fields differ from the last time.
@@ -200,6 +202,7 @@ impl fmt::Display for Reason {
             Self::Forced => f.write_str("forced"),
             Self::Below { dependency } => write!(f, "below `{dependency}`, which failed"),
             Self::NotStarted => f.write_str("not started"),
+            Self::Cancelled => f.write_str("interrupted"),
             Self::NeverRun => f.write_str("never run with these inputs"),
             Self::Changed { fields } => {
                 for (i, field) in fields.iter().take(3).enumerate() {

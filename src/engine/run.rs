@@ -283,12 +283,14 @@ impl Run<'_> {
             }
             Ok(success) => self.succeeded(id, success, completion.duration_ms),
             Err(WorkError::NeedsProducer(producer)) => self.run_again(producer, id),
+            Err(WorkError::Cancelled) => {
+                self.session.memory[id.index()].action = None;
+                self.session.claim_outputs(id);
+                self.end_skipped(id, Reason::Cancelled);
+            }
             Err(error) => {
                 // What a failed command left is ours: replacing it later loses no edit.
-                let graph = Arc::clone(&self.session.graph);
-                for output in graph.node(id).outputs() {
-                    self.session.claim(output);
-                }
+                self.session.claim_outputs(id);
                 let environment = matches!(error, WorkError::Environment(_));
                 let command = work.as_ref().and_then(|work| command_line(work.job()));
                 let failure = Failure { message: error.to_string(), command, tail: completion.tail, environment };
@@ -395,6 +397,7 @@ impl Run<'_> {
     }
 
     fn end_skipped(&mut self, id: NodeId, reason: Reason) {
+        self.decided(id, &Decision { verdict: Verdict::Skip, row: "2", reason: reason.clone() });
         self.end(id, Known::Failed(reason.to_string()), End::Skipped, 0, false, None);
     }
 

@@ -231,16 +231,20 @@ impl Session {
         Listing::decode(&self.cache.read_blob(digest, u64::MAX)?)
     }
 
-    /// Marks whatever stands at an output path as made by a node.
-    pub fn claim(&mut self, output: &str) {
-        let mut rows = Vec::new();
-        let bare = output.trim_end_matches('/');
-        if let Some(id) = self.observer.table.lookup(bare) {
-            self.observer.forget(id);
-        }
-        self.observer.content(bare, &mut rows).ok();
-        for id in rows {
-            self.observer.table.mark_ours(id);
+    /// Marks whatever stands at a node's output paths as made by it: replacing that later loses no edit.
+    pub fn claim_outputs(&mut self, id: NodeId) {
+        let graph = Arc::clone(&self.graph);
+        for output in graph.node(id).outputs() {
+            let mut rows = Vec::new();
+            let bare = output.trim_end_matches('/');
+            if let Some(row) = self.observer.table.lookup(bare) {
+                self.observer.forget(row);
+            }
+            // What cannot be read cannot be claimed; it is then set aside like an edit.
+            self.observer.content(bare, &mut rows).ok();
+            for row in rows {
+                self.observer.table.mark_ours(row);
+            }
         }
     }
 

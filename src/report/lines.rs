@@ -114,7 +114,11 @@ fn finished(counts: &Counts, elapsed_ms: u64, paint: Paint) -> String {
     if ran + restored + failed + skipped == 0 {
         return format!("{} nothing to do: {fresh} nodes are up to date ({time})\n", paint.green("fresh:"));
     }
-    let word = if *failed > 0 { paint.red("failed:") } else { paint.green("done:") };
+    let word = match (*failed, *skipped) {
+        (0, 0) => paint.green("done:"),
+        (0, _) => paint.yellow("stopped:"),
+        _ => paint.red("failed:"),
+    };
     let failures = if failed + skipped > 0 { format!(", {failed} failed, {skipped} skipped") } else { String::new() };
     format!("{word} {ran} ran, {restored} restored, {fresh} fresh{failures} ({time})\n")
 }
