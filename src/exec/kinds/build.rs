@@ -123,3 +123,153 @@ fn check(bytes: &[u8], arch: Arch, tags: &TagSet) -> Result<BuildInfo, WorkError
     }
     Ok(info)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::kinds::small_tree::{COMMIT, Calls, job_over, lines, sources, stand_in, tree_dep, variable};
+    use crate::exec::testing::{Printed, TAGS, collector, world};
+    use crate::graph::node::Kind;
+    use crate::outside::process::command::CommandSpec;
+
+    fn job_of(world: &World, arch: &str) -> (Job, Build) {
+        let facts = [
+            ("collector-version", "v0.145.0"),
+            ("commit", COMMIT),
+            ("components", "exporter.otlphttp,receiver.otlp"),
+            ("distribution", "mine"),
+            ("tags", TAGS),
+        ];
+        let k = Build { arch: arch.into(), output: None };
+        let deps = vec![tree_dep(world, "tree", &sources(), &facts)];
+        (job_over(world, Kind::Build(Box::new(k.clone())), deps, &[]), k)
+    }
+
+    /// Puts a binary for `arch` where the command wants it.
+    fn compiler(arch: Arch) -> impl Fn(&CommandSpec) -> (String, i32) + Send + Sync {
+        move |spec| {
+            let output = spec.args.iter().skip_while(|arg| *arg != "-o").nth(1).unwrap();
+            assert!(spec.dir.join("main.go").exists(), "the tree is laid out");
+            std::fs::write(output, collector(arch)).unwrap();
+            (String::new(), 0)
+        }
+    }
+
+    fn built(world: &World, arch: &str, log: &mut Printed) -> Result<Produced, WorkError> {
+        let (job, k) = job_of(world, arch);
+        run(world, &job, &k, log)
+    }
+
+    #[test]
+    fn one_command_without_network_makes_the_binary_and_its_facts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        world.env =
+            [("GOPROXY", "https://proxy.example.org"), ("GOMODCACHE", "/mods"), ("GOAMD64", "v3"), ("PATH", "/bin")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        let calls = stand_in(&mut world, compiler(Arch::Arm64));
+        let produced = built(&world, "arm64", &mut Printed::default()).unwrap();
+        let calls: Vec<CommandSpec> = calls.lock().unwrap().clone();
+        let [call] = calls.as_slice() else { panic!("{calls:?}") };
+        for (name, value) in [
+            ("GOPROXY", Some("off")),
+            ("GOENV", Some("off")),
+            ("GOFLAGS", Some("-mod=readonly")),
+            ("GOTOOLCHAIN", Some("go1.26.8")),
+            ("GOARCH", Some("arm64")),
+            ("GOAMD64", Some("v1")),
+            ("CGO_ENABLED", Some("0")),
+            ("GOMODCACHE", Some("/mods")),
+            ("PATH", Some("/bin")),
+            ("GOSUMDB", None),
+        ] {
+            assert_eq!(variable(call, name).as_deref(), value, "{name}");
+        }
+        let bytes = collector(Arch::Arm64);
+        let facts = ["arch", "commit", "distribution", "go-version", "sha256"].map(|name| produced.facts[name].clone());
+        let sha256 = Sha256Sum::of(&bytes).to_hex();
+        assert_eq!(facts, ["arm64", COMMIT, "mine", "go1.26.8", &sha256]);
+        assert_eq!(
+            (produced.outputs[0].name.as_str(), produced.outputs[0].content.size()),
+            ("binary", bytes.len() as u64)
+        );
+        assert!(!world.root.join(".ocelot/work/n").exists(), "the private folder is gone");
+    }
+
+    /// A compiler that finds no modules until they are fetched; `fetch` is what fetching prints and how it ends.
+    fn without_modules(world: &mut World, fetch: (&'static str, i32)) -> Calls {
+        let missing = "main.go:3:2: x.org/a@v1.0.0: module lookup disabled by GOPROXY=off\n";
+        let fetched = std::sync::atomic::AtomicBool::new(false);
+        let compile = compiler(Arch::Amd64);
+        stand_in(world, move |spec| {
+            use std::sync::atomic::Ordering::Relaxed;
+            match spec.args[0].to_str() {
+                Some("mod") => {
+                    fetched.store(true, Relaxed);
+                    (fetch.0.to_owned(), fetch.1)
+                }
+                _ if fetched.load(Relaxed) => compile(spec),
+                _ => (missing.to_owned(), 1),
+            }
+        })
+    }
+
+    #[test]
+    fn modules_that_are_not_here_are_fetched_once_and_the_build_stays_without_network() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        world.offline = false;
+        world.env = [("GOPROXY".to_owned(), "https://proxy.example.org".to_owned())].into();
+        let calls = without_modules(&mut world, ("", 0));
+        let mut log = Printed::default();
+        built(&world, "amd64", &mut log).unwrap();
+        assert_eq!(lines(&calls).iter().map(|line| &line[..5]).collect::<Vec<_>>(), ["build", "mod d", "build"]);
+        let proxies: Vec<_> = calls.lock().unwrap().iter().map(|call| variable(call, "GOPROXY").unwrap()).collect();
+        assert_eq!(proxies, ["off", "https://proxy.example.org", "off"]);
+        let log = String::from_utf8(log.0).unwrap();
+        assert!(!log.contains("lookup disabled"), "a miss that was mended is no complaint: {log}");
+    }
+
+    #[test]
+    fn modules_that_cannot_be_fetched_are_trouble_outside() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        let calls = without_modules(&mut world, ("go: x.org/a@v1.0.0: module lookup disabled by GOPROXY=off\n", 1));
+        let error = built(&world, "amd64", &mut Printed::default()).unwrap_err();
+        assert!(matches!(&error, WorkError::Environment(text) if text.contains("--offline")), "{error}");
+        assert_eq!(variable(&calls.lock().unwrap()[1], "GOPROXY").as_deref(), Some("off"), "offline is offline");
+    }
+
+    #[test]
+    fn a_compile_error_is_the_cause_and_stays_in_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        let calls = stand_in(&mut world, |_| ("# x.org/m\n./main.go:2:15: undefined: a\n".to_owned(), 1));
+        let mut log = Printed::default();
+        let error = built(&world, "amd64", &mut log).unwrap_err();
+        assert!(matches!(error, WorkError::Command { .. }));
+        assert!(error.to_string().ends_with("./main.go:2:15: undefined: a"), "{error}");
+        assert!(String::from_utf8(log.0).unwrap().contains("# x.org/m\n./main.go:2:15"));
+        assert_eq!(calls.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_binary_for_another_machine_or_with_other_tags_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        stand_in(&mut world, compiler(Arch::Amd64));
+        assert!(built(&world, "arm64", &mut Printed::default()).is_err());
+        let other = TagSet::new(["lambdacomponents.exporter.debug"]);
+        assert!(check(&collector(Arch::Amd64), Arch::Amd64, &other).is_err());
+    }
+
+    #[test]
+    fn a_toolchain_older_than_the_sources_is_told_before_anything_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let (mut job, k) = job_of(&world, "amd64");
+        job.tools.get_mut("go").unwrap().identity = "go1.23.9".into();
+        assert!(matches!(run(&world, &job, &k, &mut Printed::default()), Err(WorkError::Environment(_))));
+    }
+}

@@ -1,7 +1,7 @@
 //! `clone`: sources at one commit, from a remote through this user's mirror, a local repository, or a plain folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use crate::action::result::{Content, FileContent, Listing, Output};
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
@@ -9,8 +9,8 @@ use crate::exec::outputs;
 use crate::exec::sources;
 use crate::graph::node::{CloneKind, Pin, Source};
 use crate::outside::git::{
-    Entry, EntryKind, GitError, GitId, Hooks, Limits, LocationContext, Mirrors, NetworkSettings, SourceLocation,
-    SourceRepository, walk_plain,
+    Entry, EntryKind, GitError, GitId, Hooks, Limits, LocationContext, Mirrors, SourceLocation, SourceRepository,
+    walk_plain,
 };
 
 /// Stores the wanted files; the fact `commit` names where they come from.
@@ -59,11 +59,11 @@ fn git_error(error: GitError) -> WorkError {
 
 /// The mirror that has the commit, and what the commit is.
 fn remote(world: &World, job: &Job, url: &str, k: &CloneKind, log: &mut dyn Log) -> Result<(PathBuf, Pin), WorkError> {
-    let mirrors = Mirrors::new(&world.user_cache.join("git"), NetworkSettings::default());
     let context = LocationContext { project_root: &world.root, allow_file_url: true };
     let SourceLocation::Remote(remote) = SourceLocation::parse(url, context).map_err(git_error)? else {
         return Err(WorkError::Internal(format!("`{url}` is no remote")));
     };
+    let mirrors = Mirrors::new(&world.user_cache, sources::network_settings(&world.env, &remote));
     let Some(commit) = &job.revision else {
         if world.offline {
             return Err(WorkError::Environment(format!(
@@ -73,7 +73,7 @@ fn remote(world: &World, job: &Job, url: &str, k: &CloneKind, log: &mut dyn Log)
             )));
         }
         log.line(&format!("asking {url} for {}", k.reference));
-        let found = sources::ask(&world.user_cache, url, k).map_err(git_error)?;
+        let found = talk(world, job, |hooks| sources::ask_with(&mirrors, &remote, k, hooks))?;
         return Ok((mirrors.path(&remote), found));
     };
     let id: GitId =
@@ -85,12 +85,19 @@ fn remote(world: &World, job: &Job, url: &str, k: &CloneKind, log: &mut dyn Log)
             k.repo
         )));
     }
-    let cancel = AtomicBool::new(false);
-    let mut progress = |_| {};
-    let mut hooks = Hooks { progress: &mut progress, cancel: &cancel };
-    let folder = mirrors.ensure(&remote, id, None, &mut hooks).map_err(git_error)?;
+    let folder = talk(world, job, |hooks| mirrors.ensure(&remote, id, None, hooks))?;
     let pin = Pin { commit: commit.clone(), tree: String::new(), date: String::new(), branch: false };
     Ok((folder, pin))
+}
+
+/// Talks to a remote for as long as the run and the node's `timeout` let it.
+fn talk<T>(world: &World, job: &Job, talk: impl FnOnce(&mut Hooks<'_>) -> Result<T, GitError>) -> Result<T, WorkError> {
+    let limit = job.node.timeout_ms.map(Duration::from_millis);
+    let outcome = sources::while_wanted(&world.cancel, limit, talk).map_err(WorkError::io("a thread for git"))?;
+    outcome.map_err(|error| match error {
+        GitError::Cancelled { .. } if !world.cancel.is_raised() => WorkError::TimedOut,
+        error => git_error(error),
+    })
 }
 
 /// Stores the wanted files of a commit.
@@ -133,4 +140,129 @@ fn plain(world: &World, path: &str, k: &CloneKind) -> Result<Listing, WorkError>
     }
     files.extend(links(&tree.entries));
     Ok(Listing::new(files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::kinds::small_tree::{COMMIT, job_over, texts};
+    use crate::exec::testing::{Printed, world};
+    use crate::graph::node::Kind;
+    use crate::outside::process::cancel::Level;
+
+    fn cloning(source: Source, paths: &[&str]) -> CloneKind {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        CloneKind { repo: "the/repo".into(), reference: "main".into(), paths, source, output: None }
+    }
+
+    fn cloned(world: &World, k: &CloneKind, revision: Option<&str>) -> Result<Produced, WorkError> {
+        let mut job = job_over(world, Kind::Clone(Box::new(k.clone())), Vec::new(), &[]);
+        job.revision = revision.map(str::to_owned);
+        run(world, &job, k, &mut Printed::default())
+    }
+
+    /// A repository with one commit on `main`.
+    fn repository(dir: &Path) -> String {
+        let mut options = git2::RepositoryInitOptions::new();
+        let repository =
+            git2::Repository::init_opts(dir, options.initial_head("main").external_template(false)).unwrap();
+        let mut files = Vec::new();
+        for (path, mode, content) in [
+            ("collector/main.go", 0o100_644, "package main\n"),
+            ("collector/run.sh", 0o100_755, "#!/bin/sh\n"),
+            ("collector/link", 0o120_000, "main.go"),
+            ("docs/big.md", 0o100_644, "not wanted"),
+        ] {
+            files.push((path, mode, repository.blob(content.as_bytes()).unwrap()));
+        }
+        let folder = |prefix: &str| {
+            let mut builder = repository.treebuilder(None).unwrap();
+            for (path, mode, id) in &files {
+                if let Some(name) = path.strip_prefix(prefix) {
+                    builder.insert(name, *id, *mode).unwrap();
+                }
+            }
+            builder.write().unwrap()
+        };
+        let mut root = repository.treebuilder(None).unwrap();
+        root.insert("collector", folder("collector/"), 0o040_000).unwrap();
+        root.insert("docs", folder("docs/"), 0o040_000).unwrap();
+        let tree = repository.find_tree(root.write().unwrap()).unwrap();
+        let author = git2::Signature::new("A", "a@example.org", &git2::Time::new(1_700_000_000, 0)).unwrap();
+        repository.commit(Some("refs/heads/main"), &author, &author, "one", &tree, &[]).unwrap().to_string()
+    }
+
+    const WANTED: [&str; 3] = ["collector/link", "collector/main.go", "collector/run.sh"];
+
+    #[test]
+    fn a_local_repository_gives_the_wanted_files_of_the_commit_with_their_modes() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let commit = repository(&world.root.join("up"));
+        let k = cloning(Source::Local("up".into()), &["collector"]);
+        let produced = cloned(&world, &k, Some(&commit)).unwrap();
+        assert_eq!(produced.facts["commit"], commit);
+        let Content::Tree { listing, .. } = &produced.outputs[0].content else { panic!("no tree") };
+        let listing = outputs::read_listing(&world, listing).unwrap();
+        assert_eq!(listing.0.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), WANTED);
+        assert_eq!(listing.get("collector/link"), Some(&Content::Symlink("main.go".into())));
+        let runs = |path| matches!(listing.get(path), Some(Content::File(file)) if file.executable);
+        assert!(runs("collector/run.sh") && !runs("collector/main.go"));
+        let error = cloned(&world, &cloning(Source::Local("up".into()), &["colector"]), Some(&commit)).unwrap_err();
+        assert!(matches!(&error, WorkError::Invalid(text) if text.contains("`colector`")), "{error}");
+    }
+
+    #[test]
+    fn a_plain_folder_is_taken_as_it_is_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        for (path, text) in [("src/collector/main.go", "one"), ("src/other/x", "not wanted")] {
+            let path = world.root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let k = cloning(Source::Plain("src".into()), &["collector"]);
+        let produced = cloned(&world, &k, Some(COMMIT)).unwrap();
+        assert_eq!(texts(&world, &produced.outputs[0].content), [("collector/main.go".into(), "one".into())].into());
+        assert_eq!((produced.facts["commit"].as_str(), produced.pin), (COMMIT, None));
+    }
+
+    #[test]
+    fn a_remote_is_pinned_once_and_then_needs_no_network() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        let upstream = dir.path().join("upstream");
+        let commit = repository(&upstream);
+        let url = format!("file://{}", upstream.display());
+        let k = cloning(Source::Remote { url, pin: None }, &["collector"]);
+        let error = cloned(&world, &k, None).unwrap_err();
+        assert!(matches!(&error, WorkError::Environment(text) if text.contains("ocelot update")), "{error}");
+        let error = cloned(&world, &k, Some(&commit)).unwrap_err();
+        assert!(matches!(&error, WorkError::Environment(text) if text.contains(&commit[..12])), "{error}");
+
+        world.offline = false;
+        let first = cloned(&world, &k, None).unwrap();
+        let pin = first.pin.unwrap();
+        assert_eq!((pin.commit.as_str(), pin.date.as_str(), pin.branch), (commit.as_str(), "2023-11-14", true));
+        assert_eq!(texts(&world, &first.outputs[0].content).into_keys().collect::<Vec<_>>(), WANTED);
+
+        world.offline = true;
+        std::fs::remove_dir_all(&upstream).unwrap();
+        let again = cloned(&world, &k, Some(&commit)).unwrap();
+        assert_eq!((again.outputs, again.facts, again.pin), (first.outputs, first.facts, None));
+    }
+
+    #[test]
+    fn a_cancelled_run_fetches_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        world.offline = false;
+        let commit = repository(&dir.path().join("upstream"));
+        let url = format!("file://{}", dir.path().join("upstream").display());
+        let k = cloning(Source::Remote { url, pin: None }, &[]);
+        world.cancel.raise(Level::Graceful);
+        for revision in [None, Some(commit.as_str())] {
+            assert!(matches!(cloned(&world, &k, revision), Err(WorkError::Cancelled)));
+        }
+    }
 }

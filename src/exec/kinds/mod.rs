@@ -12,6 +12,8 @@ mod package;
 mod publish;
 mod report;
 mod resolve;
+#[cfg(test)]
+mod small_tree;
 
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::graph::node::Kind;

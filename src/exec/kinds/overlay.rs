@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::action::result::{Content, Listing, Output};
 use crate::base::digest::BlobDigest;
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
-use crate::exec::go::{Call, Go};
+use crate::exec::go::{Call, Go, is_network_trouble};
 use crate::exec::kinds::collector_tree::{CollectorTree, ProjectFile, invalid, project_components};
 use crate::exec::outputs::{self, LayOutError};
 use crate::graph::node::Overlay;
@@ -31,7 +31,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Overlay, log: &mut dyn 
         log.line("no component of this project is selected: the tree stays as it is");
         before.content.clone()
     } else {
-        refuse_conflicts(&tree, &selected)?;
+        refuse_conflicts(&tree.listing, &selected)?;
         let prepared = prepare(world, job, k, &tree, &tags, &selected, log)?;
         modules = prepared.modules;
         prepared.tree
@@ -63,12 +63,23 @@ fn select<'a>(files: &'a [ProjectFile], tags: &TagSet) -> Result<Vec<&'a Project
     Ok(selected.into_iter().map(|position| &files[position]).collect())
 }
 
-fn refuse_conflicts(tree: &CollectorTree<'_>, selected: &[&ProjectFile]) -> Result<(), WorkError> {
+/// A file of the project may stand neither where the sources have something, nor below what is no folder there: a link
+/// would lead it elsewhere.
+fn refuse_conflicts(listing: &Listing, selected: &[&ProjectFile]) -> Result<(), WorkError> {
     let conflicts: Vec<String> = selected
         .iter()
-        .filter(|file| tree.listing.get(&file.in_tree).is_some())
-        .map(|file| {
-            format!("`{}` would overwrite `{}` of the sources; rename it, or remove it", file.in_project, file.in_tree)
+        .filter_map(|file| {
+            let (ours, path) = (&file.in_project, file.in_tree.as_str());
+            if listing.get(path).is_some() {
+                return Some(format!("`{ours}` would overwrite `{path}` of the sources; rename it, or remove it"));
+            }
+            let folder = format!("{path}/");
+            if let Some((inside, _)) = listing.0.iter().find(|(inside, _)| inside.starts_with(&folder)) {
+                return Some(format!("`{ours}` stands where the sources have a folder (`{inside}`); rename it"));
+            }
+            let mut parents = path.match_indices('/').map(|(end, _)| &path[..end]);
+            let parent = parents.find(|parent| listing.get(parent).is_some())?;
+            Some(format!("`{ours}` would lie below `{parent}`, which is no folder in the sources; move it"))
         })
         .collect();
     if conflicts.is_empty() { Ok(()) } else { Err(WorkError::Invalid(conflicts.join("\n"))) }
@@ -167,6 +178,9 @@ fn tidy(
         call(&args, false, log)?;
     }
     call(&["mod".to_owned(), "tidy".to_owned()], true, log).map_err(|error| match error {
+        WorkError::Command { end, .. } if !world.offline && is_network_trouble(&end) => {
+            WorkError::Environment(format!("`go mod tidy` {end}; check the network and GOPROXY, then run again"))
+        }
         WorkError::Command { end, .. } => {
             let wanted: Vec<String> = modules.iter().map(|m| format!("{}@{}", m.path, m.version)).collect();
             let offline = if world.offline { " (`--offline` forbids fetching modules)" } else { "" };
@@ -219,4 +233,192 @@ fn module_files(
     let values = ["go.mod", "go.sum"]
         .map(|name| listing.get(&format!("{}{name}", tree.folder)).map_or_else(|| "(none)".to_owned(), Content::value));
     Ok(BlobDigest::of(values.join("\0").as_bytes()).to_hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::api::Prepared;
+    use crate::exec::kinds::small_tree::{
+        COMMIT, GO_MOD, OWN, facts_dep, job_over, lines, sources, stand_in, texts, tree_dep, variable,
+    };
+    use crate::exec::testing::{Printed, world};
+    use crate::graph::node::Kind;
+    use crate::outside::process::command::CommandSpec;
+
+    const S3: &str = "lambdacomponents.custom,lambdacomponents.exporter.awss3";
+    const MODULE: &str = "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awss3exporter";
+
+    fn overlay(modules: &[&str]) -> Overlay {
+        let modules = modules.iter().map(|module| (*module).to_owned()).collect();
+        Overlay {
+            components: Some("config/components".into()),
+            dependencies: [("lambdacomponents.exporter.awss3".to_owned(), modules)].into(),
+            output: None,
+        }
+    }
+
+    fn job_of(world: &World, k: &Overlay, tags: &str, files: &[(&str, &str)]) -> Job {
+        let resolution = [
+            ("collector-version", "v0.145.0"),
+            ("components", "exporter.awss3"),
+            ("contrib-version", "v0.145.1"),
+            ("distribution", "mine"),
+            ("tags", tags),
+        ];
+        let deps = vec![
+            tree_dep(world, "source", &sources(), &[("commit", COMMIT)]),
+            facts_dep("resolution", Vec::new(), &resolution),
+        ];
+        job_over(world, Kind::Overlay(Box::new(k.clone())), deps, files)
+    }
+
+    fn overlaid(world: &World, job: &Job, k: &Overlay) -> Result<Produced, WorkError> {
+        run(world, job, k, &mut Printed::default())
+    }
+
+    /// Go as far as an overlay needs it: `tidy` adds `more` to what `edit` was asked for.
+    fn go(more: &'static str) -> impl Fn(&CommandSpec) -> (String, i32) + Send + Sync {
+        move |spec| {
+            let path = spec.dir.join("go.mod");
+            let mut text = std::fs::read_to_string(&path).unwrap();
+            for arg in &spec.args {
+                if let Some(module) = arg.to_str().unwrap().strip_prefix("-require=") {
+                    text.push_str(&format!("require {}\n", module.replace('@', " ")));
+                }
+            }
+            if spec.args[1] == "tidy" {
+                text.push_str(more);
+                std::fs::write(spec.dir.join("go.sum"), "sums\n").unwrap();
+            }
+            std::fs::write(&path, text).unwrap();
+            (String::new(), 0)
+        }
+    }
+
+    #[test]
+    fn with_nothing_selected_the_tree_passes_unchanged_and_go_is_not_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let k = overlay(&[MODULE]);
+        let job = job_of(&world, &k, "lambdacomponents.custom,lambdacomponents.receiver.otlp", &[OWN]);
+        let produced = overlaid(&world, &job, &k).unwrap();
+        assert_eq!(produced.outputs, job.dep("source").unwrap().1.outputs);
+        assert_eq!((produced.facts["commit"].as_str(), produced.facts["distribution"].as_str()), (COMMIT, "mine"));
+    }
+
+    #[test]
+    fn a_selected_file_brings_its_modules_at_the_contrib_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        world.offline = false;
+        world.env = [("GOPROXY", "https://proxy.example.org"), ("GOFLAGS", "-mod=mod"), ("HOME", "/home/me")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let calls = stand_in(&mut world, go(""));
+        let k = overlay(&[MODULE]);
+        let readme = ("config/components/collector/README.md", "not laid over");
+        let produced = overlaid(&world, &job_of(&world, &k, S3, &[OWN, readme]), &k).unwrap();
+        assert_eq!(lines(&calls), [format!("mod edit -require={MODULE}@v0.145.1"), "mod tidy".to_owned()]);
+        let tidy = &calls.lock().unwrap()[1];
+        assert!(tidy.dir.ends_with("tree/collector"));
+        for (name, value) in [
+            ("GOPROXY", Some("https://proxy.example.org")),
+            ("GOFLAGS", Some("")),
+            ("GOTOOLCHAIN", Some("go1.26.8")),
+            ("HOME", Some("/home/me")),
+            ("GOENV", None),
+        ] {
+            assert_eq!(variable(tidy, name).as_deref(), value, "{name}");
+        }
+        let tree = texts(&world, &produced.outputs[0].content);
+        assert_eq!(tree["collector/lambdacomponents/exporter/awss3.go"], OWN.1);
+        assert_eq!(tree["collector/go.sum"], "sums\n");
+        assert!(tree["collector/go.mod"].contains(MODULE) && !tree.contains_key("collector/README.md"));
+        assert_eq!(tree.len(), sources().len() + 2);
+        let names: Vec<_> = produced.outputs.iter().map(|output| output.name.as_str()).collect();
+        assert_eq!(names, ["tree", "go.mod", "go.sum"]);
+        assert!(!world.root.join(".ocelot/work/n").exists(), "the private folder is gone");
+    }
+
+    #[test]
+    fn module_files_of_the_lock_are_taken_as_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let k = overlay(&[MODULE]);
+        let mut job = job_of(&world, &k, S3, &[OWN]);
+        job.prepared = Some(Prepared { go_mod: format!("{GO_MOD}// locked\n"), go_sum: "locked sums\n".into() });
+        let produced = overlaid(&world, &job, &k).unwrap();
+        let tree = texts(&world, &produced.outputs[0].content);
+        assert!(tree["collector/go.mod"].ends_with("// locked\n"));
+        assert_eq!(tree["collector/go.sum"], "locked sums\n");
+    }
+
+    #[test]
+    fn a_module_that_tidy_chose_by_itself_is_refused_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        stand_in(
+            &mut world,
+            go("require github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awss3exporter v0.158.0\n"),
+        );
+        let k = overlay(&[]);
+        let error = overlaid(&world, &job_of(&world, &k, S3, &[OWN]), &k).unwrap_err();
+        assert!(matches!(&error, WorkError::Invalid(text) if text.contains(MODULE)), "{error}");
+    }
+
+    #[test]
+    fn a_failed_tidy_says_why_and_a_network_that_is_down_is_not_the_project_s_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        world.offline = false;
+        let k = overlay(&[MODULE]);
+        let mut fail = |why: &'static str| {
+            stand_in(&mut world, move |spec| match spec.args[1] == "tidy" {
+                true => (format!("go: x.org/m imports\n\t{why}\n"), 1),
+                false => (String::new(), 0),
+            });
+            overlaid(&world, &job_of(&world, &k, S3, &[OWN]), &k).unwrap_err()
+        };
+        let error = fail("x.org/a@v9.9.9: unknown revision v9.9.9");
+        assert!(matches!(error, WorkError::Invalid(_)), "{error}");
+        for part in ["unknown revision v9.9.9", &format!("{MODULE}@v0.145.1")] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        let error = fail("x.org/a@v1.0.0: dial tcp: lookup proxy: no such host");
+        assert!(matches!(&error, WorkError::Environment(text) if text.contains("no such host")), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_clashes_with_the_sources_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let k = overlay(&[MODULE]);
+        for (path, other) in [
+            ("collector/lambdacomponents/exporter/otlphttp.go", "collector/lambdacomponents/exporter/otlphttp.go"),
+            ("collector/main.go/own.go", "collector/main.go"),
+            ("collector/lambdacomponents", "collector/lambdacomponents/default.go"),
+        ] {
+            let ours = ProjectFile { in_tree: path.into(), in_project: "ours".into(), text: String::new() };
+            let job = job_of(&world, &k, S3, &[]);
+            let (source, result) = job.dep("source").unwrap();
+            let tree = CollectorTree::read(&world, source.id, &result.outputs[0].content).unwrap();
+            let error = refuse_conflicts(&tree.listing, &[&ours]).unwrap_err().to_string();
+            assert!(error.contains("`ours`") && error.contains(other), "{error}");
+        }
+        let clash = ("config/components/collector/lambdacomponents/exporter/otlphttp.go", OWN.1);
+        let error = overlaid(&world, &job_of(&world, &k, S3, &[clash]), &k).unwrap_err().to_string();
+        assert!(error.contains(clash.0), "{error}");
+    }
+
+    #[test]
+    fn a_toolchain_older_than_the_sources_is_told_before_anything_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let k = overlay(&[MODULE]);
+        let mut job = job_of(&world, &k, S3, &[OWN]);
+        job.tools.get_mut("go").unwrap().identity = "go1.23.9".into();
+        let error = overlaid(&world, &job, &k).unwrap_err();
+        assert!(matches!(&error, WorkError::Environment(text) if text.contains("1.24") && text.contains("go1.23.9")));
+    }
 }

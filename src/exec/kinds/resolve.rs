@@ -94,3 +94,120 @@ fn check_tags(k: &Resolve, tags: &TagSet, known: &BTreeSet<String>) -> Result<()
         k.distribution
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::api::Dep;
+    use crate::exec::kinds::small_tree::{COMMIT, OWN, job_over, sources, tree_dep};
+    use crate::exec::testing::{Printed, world};
+    use crate::graph::node::Kind;
+
+    fn resolve(tags: &[&str]) -> Resolve {
+        Resolve {
+            distribution: "mine".into(),
+            description: "Mine".into(),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            config_file: None,
+            components: Some("config/components".into()),
+            output: None,
+        }
+    }
+
+    fn resolved(world: &World, source: Dep, k: &Resolve) -> Result<Produced, WorkError> {
+        let files = [OWN, ("config/mine.yaml", "own config")];
+        run(
+            world,
+            &job_over(world, Kind::Resolve(Box::new(k.clone())), vec![source], &files),
+            k,
+            &mut Printed::default(),
+        )
+    }
+
+    fn source(world: &World) -> Dep {
+        tree_dep(world, "source", &sources(), &[("commit", COMMIT)])
+    }
+
+    fn config(world: &World, produced: &Produced) -> String {
+        let crate::action::result::Content::File(file) = produced.outputs[0].content else { panic!("no file") };
+        String::from_utf8(world.cache.read_blob(&file.digest, file.size).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn tags_become_components_and_versions_of_the_outer_module() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let tags = ["custom", "receiver.otlp", "exporter.awss3"].map(|tag| format!("lambdacomponents.{tag}"));
+        let produced = resolved(&world, source(&world), &resolve(&tags.each_ref().map(String::as_str))).unwrap();
+        let facts: Vec<_> = produced.facts.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            facts,
+            [
+                "collector-version=v0.145.0",
+                "components=exporter.awss3,receiver.otlp",
+                "contrib-version=v0.145.1",
+                "description=Mine",
+                "distribution=mine",
+                "go-directive=1.24.0",
+                "tags=lambdacomponents.custom,lambdacomponents.exporter.awss3,lambdacomponents.receiver.otlp",
+            ]
+        );
+        assert_eq!(config(&world, &produced), "receivers:\n");
+    }
+
+    #[test]
+    fn without_tags_the_sources_default_set_is_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let produced = resolved(&world, source(&world), &resolve(&[])).unwrap();
+        assert_eq!((produced.facts["components"].as_str(), produced.facts["tags"].as_str()), ("receiver.otlp", ""));
+    }
+
+    #[test]
+    fn an_unknown_tag_is_named_with_its_distribution_and_the_nearest() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let k = resolve(&["lambdacomponents.custom", "lambdacomponents.exporter.otlphtp"]);
+        let error = resolved(&world, source(&world), &k).unwrap_err();
+        assert!(matches!(error, WorkError::Invalid(_)));
+        let text = error.to_string();
+        for part in ["`lambdacomponents.exporter.otlphtp`", "`lambdacomponents.exporter.otlphttp`", "`mine`"] {
+            assert!(text.contains(part), "{text}");
+        }
+        // A tag of a component file counts only if the folder is looked at.
+        let k =
+            Resolve { components: None, ..resolve(&["lambdacomponents.custom", "lambdacomponents.exporter.awss3"]) };
+        assert!(matches!(resolved(&world, source(&world), &k), Err(WorkError::Invalid(_))));
+    }
+
+    #[test]
+    fn the_config_is_the_project_s_if_it_names_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let named = |path: &str| Resolve { config_file: Some(path.into()), ..resolve(&[]) };
+        let produced = resolved(&world, source(&world), &named("config/mine.yaml")).unwrap();
+        assert_eq!(config(&world, &produced), "own config");
+        let error = resolved(&world, source(&world), &named("config/none.yaml")).unwrap_err().to_string();
+        assert!(error.contains("config/none.yaml"), "{error}");
+        let mut files = sources();
+        files.remove("collector/config.yaml");
+        let source = tree_dep(&world, "source", &files, &[]);
+        let error = resolved(&world, source, &resolve(&[])).unwrap_err().to_string();
+        assert!(error.contains("collector/config.yaml") && error.contains("config-file"), "{error}");
+    }
+
+    #[test]
+    fn sources_that_are_no_collector_are_refused_and_lost_ones_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let other = [("collector/go.mod", "module x.org/other\n")].into();
+        let error = resolved(&world, tree_dep(&world, "source", &other, &[]), &resolve(&[])).unwrap_err();
+        assert!(matches!(&error, WorkError::Invalid(text) if text.contains("go.opentelemetry.io/collector/otelcol")));
+        let mut lost = source(&world);
+        let mut result = (**lost.result.as_ref().unwrap()).clone();
+        let gone = crate::base::digest::BlobDigest::of(b"gone");
+        result.outputs[0].content = crate::action::result::Content::Tree { listing: gone, size: 0 };
+        lost.result = Some(std::sync::Arc::new(result));
+        assert!(matches!(resolved(&world, lost, &resolve(&[])), Err(WorkError::NeedsProducer(_))));
+    }
+}
