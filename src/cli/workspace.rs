@@ -201,7 +201,7 @@ fn make_proof(loaded: &Loaded, observer: &mut Observer, env: &dyn Fn(&str) -> Op
         .into_iter()
         .map(|file| {
             let id = observer.look(file);
-            Row { id, version: observer.table.entry(id).version }
+            Row { id, mark: observer.table.entry(id).mark() }
         })
         .collect();
     let names = loaded.env.iter().copied().chain([PROGRAM]);
@@ -296,6 +296,6 @@ impl Workspace {
         ids.sort_unstable();
         ids.dedup();
         let table = &self.session.observer.table;
-        Some(ids.into_iter().map(|id| Row { id, version: table.entry(id).version }).collect())
+        Some(ids.into_iter().map(|id| Row { id, mark: table.entry(id).mark() }).collect())
     }
 }

@@ -6,6 +6,7 @@ mod find;
 mod job;
 mod lock_key;
 pub mod observe;
+pub mod outcome;
 pub mod plan;
 pub mod run;
 pub mod session;

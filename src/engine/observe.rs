@@ -100,6 +100,19 @@ impl Observer {
         }
     }
 
+    /// Forgets a path and everything below it.
+    pub fn forget_below(&mut self, path: &str) {
+        let bare = path.trim_end_matches('/');
+        let below = format!("{bare}/");
+        for index in 0..self.table.len() {
+            let id = PathId::from_index(index);
+            let known = self.table.path(id);
+            if known == bare || known.starts_with(&below) {
+                self.forget(id);
+            }
+        }
+    }
+
     /// Notes what a worker found at a path that it has just written.
     pub fn note_written(&mut self, path: &str, stamp: Stamp, digest: BlobDigest) -> PathId {
         let id = self.table.intern(path);

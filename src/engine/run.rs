@@ -12,46 +12,16 @@ use crate::action::verdict::{Decision, Reason, Verdict};
 use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
 use crate::engine::job::{command_line, file_name};
+use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::{Known, Session};
 use crate::engine::workers::{Message, Workers};
 use crate::event::{Counts, Ended, Event, EventSink, Failure};
-use crate::exec::api::{Job, Prepared, WorkError, World};
+use crate::exec::api::{Job, WorkError, World};
 use crate::exec::worker::{self, Completion, Work};
 use crate::graph::build::does_work;
-use crate::graph::node::{Class, Kind, Pin};
+use crate::graph::node::{Class, Kind};
 use crate::sched::cost;
 use crate::sched::machine::{End, Machine, State};
-
-/// How a run is to go.
-#[derive(Clone, Debug)]
-pub struct RunOptions {
-    /// Slots in all.
-    pub jobs: u32,
-    /// Stop starting nodes after the first failure.
-    pub fail_fast: bool,
-}
-
-/// What a run did.
-pub struct RunOutcome {
-    /// Counters.
-    pub counts: Counts,
-    /// How each node ended; `None` for one that was not wanted.
-    pub ends: Vec<Option<End>>,
-    /// Duration of the work of each node that did some, in milliseconds.
-    pub worked_ms: BTreeMap<NodeId, u64>,
-    /// Whether the run was cut short by a signal.
-    pub interrupted: bool,
-    /// Whether some failure is the environment's rather than the node's.
-    pub environment: bool,
-    /// Prepared trees for the lock: by key, with a name for people.
-    pub prepared: BTreeMap<String, (String, Prepared)>,
-    /// Pins for the lock.
-    pub pins: BTreeMap<NodeId, Pin>,
-    /// The Go toolchain that was used, if any was.
-    pub go: Option<String>,
-    /// Whether every wanted node ended well and a repeat would have nothing to do.
-    pub settled: bool,
-}
 
 /// The state of one run.
 struct Run<'a> {
@@ -268,6 +238,11 @@ impl Run<'_> {
 
     fn complete(&mut self, completion: Completion) {
         let id = completion.id;
+        let graph = Arc::clone(&self.session.graph);
+        for output in graph.node(id).outputs().into_iter().filter(|output| output.ends_with('/')) {
+            // Its folders were looked at before they were written.
+            self.session.observer.forget_below(output);
+        }
         for written in &completion.written {
             self.session.observer.note_written(&written.path, written.stamp, written.digest);
         }
@@ -294,7 +269,9 @@ impl Run<'_> {
                 let environment = matches!(error, WorkError::Environment(_));
                 let command = work.as_ref().and_then(|work| command_line(work.job()));
                 let failure = Failure { message: error.to_string(), command, tail: completion.tail, environment };
-                self.session.memory[id.index()].failed_log = completion.log;
+                // A command that said nothing has an empty log, not none.
+                let empty = || self.session.cache.put_bytes(b"").digest;
+                self.session.memory[id.index()].failed_log = Some(completion.log.unwrap_or_else(empty));
                 self.end_failed(id, failure, completion.duration_ms);
             }
         }

@@ -294,9 +294,10 @@ impl Session {
     /// The key under which the lock keeps what an overlay prepared.
     pub fn overlay_key(&self, id: NodeId, files: &[(String, Content)]) -> Option<String> {
         let node = self.graph.node(id);
+        let Kind::Overlay(overlay) = &node.kind else { return None };
         let source = self.result(node.field("source").next()?)?;
         let resolution = self.result(node.field("resolution").next()?)?;
-        lock_key::overlay_key(source, resolution.fact("tags")?, files)
+        lock_key::overlay_key(source, resolution.fact("tags")?, files, &overlay.dependencies)
     }
 
     /// Rows that a node's being up to date rests on, its outputs among them; `None` if an output is not what its

@@ -2,7 +2,7 @@
 //! nothing has changed.
 //!
 //! One file per (pipeline, parameters) under `.ocelot/state/graphs/`, in three sections: the *null* section holds all
-//! that a run needs to say "nothing changed" (rows of the path table with their versions, variables, counts); the
+//! that a run needs to say "nothing changed" (rows of the path table with their marks, variables, counts); the
 //! *graph* section holds the compiled graph, so that a run with work to do parses no YAML; the *nodes* section holds the
 //! last result of every node.
 
@@ -22,13 +22,13 @@ use crate::store::sections::{self, Sections};
 /// How many (pipeline, parameters) are kept per workspace.
 const KEPT_SNAPSHOTS: usize = 16;
 
-/// A row of the path table with the version under which something was decided.
+/// A row of the path table with the mark of what it held when something was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Row {
     /// The row.
     pub id: PathId,
-    /// Its version then.
-    pub version: u32,
+    /// Its [`Entry::mark`](crate::store::path_table::Entry::mark) then.
+    pub mark: u64,
 }
 
 /// What proves that the compiled graph is the one that loading would give.
@@ -191,12 +191,12 @@ impl Proof {
     }
 }
 
-/// Whether every row still has its version: by stamp, and by content where the stamp does not prove it.
+/// Whether every row still holds what it held: by stamp, and by content where the stamp does not prove it.
 pub fn rows_hold(rows: &[Row], observer: &mut Observer) -> bool {
     if !rows.iter().all(|row| row.id.index() < observer.table.len()) {
         return false;
     }
     let ids: Vec<PathId> = rows.iter().map(|row| row.id).collect();
     observer.look_all(&ids);
-    rows.iter().all(|row| observer.table.entry(row.id).version == row.version)
+    rows.iter().all(|row| observer.table.entry(row.id).mark() == row.mark)
 }

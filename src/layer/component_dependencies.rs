@@ -73,7 +73,7 @@ pub fn unlisted_modules<'a>(
 
 /// Whether a key of the dependency list counts: its own tag is active, or every component, or every one of its
 /// category.
-fn is_selected(key: &str, tags: &TagSet) -> bool {
+pub fn is_selected(key: &str, tags: &TagSet) -> bool {
     tags.contains(key)
         || tags.contains(ALL_TAG)
         || parse_component_tag(key).is_some_and(|(category, _)| tags.contains(&format!("{TAG_PREFIX}{category}.all")))

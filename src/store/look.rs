@@ -150,10 +150,12 @@ impl Looker {
 
 /// Runs `work` over contiguous parts of `items` on as many threads as pay, and joins what it pushed, in order.
 fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T], &mut Vec<R>) + Sync) -> Vec<R> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = cores.min(items.len() / PATHS_PER_THREAD).clamp(1, 8);
-    let mut out = Vec::new();
+    let useful = items.len() / PATHS_PER_THREAD;
+    // Asking for the number of processors reads three files: not for a handful of paths.
+    let threads =
+        if useful < 2 { 1 } else { thread::available_parallelism().map_or(1, NonZero::get).min(useful).min(8) };
     if threads == 1 {
+        let mut out = Vec::new();
         work(items, &mut out);
         return out;
     }

@@ -1,8 +1,7 @@
 //! The workspace's path table: what every known path held when it was last looked at.
 //!
 //! One table per workspace, shared by all graph snapshots. Rows are never renumbered, so a snapshot may keep
-//! [`PathId`]s; `version` of a row grows whenever its content changes, so a snapshot can tell in four bytes whether a
-//! path still holds what it held. The table is disposable: one that is missing, damaged or of another version costs a
+//! [`PathId`]s, each with the [`Entry::mark`] of what it held. The table is disposable: one that is missing, damaged or of another version costs a
 //! full scan and nothing else. Statting and hashing are in `store::look`.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
@@ -71,12 +70,22 @@ pub struct Entry {
     pub stamp: Stamp,
     /// The content's digest; all zero where the kind has none.
     pub digest: BlobDigest,
-    /// Grows with every change of kind, execute bit or digest.
+    /// 0 for a row that was never looked at; grows with every change of kind, execute bit or digest.
     pub version: u32,
     /// The stamp proves the content: it was hashed well after its newest stamp. Otherwise it is hashed again.
     pub settled: bool,
     /// The content was written by a node of ours, so removing it loses no edit.
     pub ours: bool,
+}
+
+impl Entry {
+    /// 64 bits of what the path holds: kind, execute bit and content. A snapshot keeps them to tell whether a path still
+    /// holds what it held. They depend on nothing but content, so they stay right if a power cut takes the table back to
+    /// an older state than the snapshot.
+    pub fn mark(&self) -> u64 {
+        let content = self.digest.as_bytes().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        content.rotate_left(8) ^ (self.stamp.kind as u64) << 1 ^ u64::from(self.stamp.executable)
+    }
 }
 
 const NEVER_SEEN: Entry =
@@ -363,8 +372,12 @@ mod tests {
         assert!(!table.set(id, Stamp { mtime_ns: 99, ..stamp(1) }, BlobDigest::of(b"1"), true));
         assert_eq!(table.entry(id).version, first);
         assert!(table.set(id, stamp(1), BlobDigest::of(b"2"), true));
+        let mark = table.entry(id).mark();
         assert!(table.set(id, Stamp { executable: false, ..stamp(1) }, BlobDigest::of(b"2"), true));
         assert_eq!(table.entry(id).version, first + 2);
+        assert_ne!(table.entry(id).mark(), mark);
+        assert!(table.set(id, stamp(1), BlobDigest::of(b"2"), true));
+        assert_eq!(table.entry(id).mark(), mark, "the same content, the same mark");
     }
 
     #[test]
