@@ -167,7 +167,10 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
             m.optional("depfile", exec.depfile.as_deref());
         }
         // The repository is not in the digest: a commit is the same wherever it was fetched from.
-        Kind::Clone(k) => m.list("path", k.paths.iter().map(String::as_str)),
+        Kind::Clone(k) => {
+            m.list("path", k.paths.iter().map(String::as_str));
+            m.optional("output", k.output.as_deref());
+        }
         Kind::Resolve(k) => {
             m.field("distribution", &k.distribution);
             m.field("description", &k.description);

@@ -16,6 +16,7 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Common {
     /// Work in this directory.
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]

@@ -21,6 +21,8 @@ use crate::spec::value::Reference;
 pub struct Pipeline {
     /// The merged file.
     pub file: PipelineFile,
+    /// What it is called if it has no `name:`.
+    pub fallback_name: String,
     /// The key of each node, for errors about the node itself.
     pub node_spans: BTreeMap<String, Span>,
 }
@@ -94,7 +96,7 @@ pub fn build(pipeline: &Pipeline, params: &Params, around: &dyn Surroundings) ->
     let nodes = order::topological(drafts)?;
     let axes = expanded.iter().map(|(base, instances)| ((*base).to_owned(), instances.axes.clone())).collect();
     let default_targets = file.default.items.iter().map(|text| text.value.clone()).collect();
-    let name = file.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
+    let name = file.name.as_ref().map_or_else(|| pipeline.fallback_name.clone(), |name| name.value.clone());
     let graph = Graph { name, nodes, pools, default_targets, absent, axes };
     check_defaults(file, &graph)?;
     Ok(graph)

@@ -199,7 +199,10 @@ fn read_pipeline(
         }
     }
     match merged {
-        Some(file) if problems.is_empty() => Ok(Pipeline { file, node_spans }),
+        Some(merged) if problems.is_empty() => {
+            let stem = Path::new(file).file_stem().unwrap_or_default();
+            Ok(Pipeline { file: merged, fallback_name: stem.to_string_lossy().into_owned(), node_spans })
+        }
         _ => Err(problems),
     }
 }

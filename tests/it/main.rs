@@ -1,15 +1,25 @@
 //! Integration tests: the real program on real files. One binary, so that it links once.
 
+#![allow(clippy::disallowed_methods, reason = "tests start the program and are steered by variables")]
+
 #[allow(unreachable_pub, reason = "shared by the modules of this binary")]
 mod support;
 
+mod cli_reference;
+mod diagnostics;
+mod docs;
 mod failure;
 mod forgotten;
 mod language;
+mod layering;
+mod moved_output;
+mod pipelines;
 mod process;
 mod quickstart;
 mod rows;
+mod schema;
 mod shipped;
+mod snapshot;
 mod timeline;
 mod upstream;
 mod verdicts;

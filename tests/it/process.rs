@@ -5,11 +5,12 @@ use std::process::Stdio;
 
 use crate::support::{Ran, Space, both_paths, counts, files};
 
-/// Waits until the program says that a node works.
+/// Waits until a command of the run has printed something.
 fn wait_for_work(child: &mut std::process::Child) -> BufReader<std::process::ChildStdout> {
     let mut lines = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
-    while !line.contains("\"working\"") {
+    // Its first line: from then on the watcher has been told of its process group.
+    while !line.contains("\"output\"") {
         line.clear();
         assert!(lines.read_line(&mut line).unwrap() > 0, "the run ended before it worked");
     }
@@ -17,7 +18,7 @@ fn wait_for_work(child: &mut std::process::Child) -> BufReader<std::process::Chi
 }
 
 /// `first` writes its process number, then waits for ever unless `go` exists.
-const HANGS: &str = "nodes:\n  first: {exec: {command: [sh, -c, 'echo $$ > pid; test -e go || exec sleep 600; echo 1 > first'], outputs: [first]}}\n  second: {exec: {command: [cat, first], inputs: [first], stdout: second}}\n  quick: {exec: {command: [echo, q], stdout: quick}}\n";
+const HANGS: &str = "nodes:\n  first: {exec: {command: [sh, -c, 'echo $$ > pid; echo up; test -e go || exec sleep 600; echo 1 > first'], outputs: [first]}}\n  second: {exec: {command: [cat, first], inputs: [first], stdout: second}}\n  quick: {exec: {command: [echo, q], stdout: quick}}\n";
 
 fn is_alive(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))

@@ -117,7 +117,7 @@ fn minimal_is_upstreams_own_binary_and_only_what_changed_runs_again() {
     assert_eq!(more.ended("ran"), names(&own), "one more distribution runs its own nodes");
 }
 
-/// Digests of all files that the kept work folder has under a node's name, by path below it.
+/// Every file of this name in the kept work folder.
 fn kept(space: &Space, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let work = space.root().join(".ocelot/work");
     let all = crate::support::files(&work);

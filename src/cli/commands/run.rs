@@ -13,7 +13,7 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection::{self, Selection};
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
-use crate::engine::run::{RunOptions, RunOutcome};
+use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::Options;
 use crate::event::{Counts, Event, EventSink};
 use crate::exec::api::World;
@@ -239,12 +239,11 @@ fn refuse_unsupported(workspace: &Workspace) -> Result<(), Stop> {
         let problem = match &node.kind {
             Kind::Publish(publish) if publish.registry == "aws" => Some((
                 "publishing to AWS is not available in this version",
-                "pass `--skip-publish`, or publish into a folder: `--set registry=directory:build/registry`",
+                "publish into a folder with `--set registry=directory:build/registry`, or not at all: `build --skip-publish`",
             )),
-            Kind::Release(_) => Some((
-                "GitHub Releases are not available in this version",
-                "pass `--skip-publish`, or leave the node out",
-            )),
+            Kind::Release(_) => {
+                Some(("GitHub Releases are not available in this version", "leave the node out of the targets"))
+            }
             Kind::Report(report) => {
                 report.formats.iter().find(|f| !matches!(f.as_str(), "markdown" | "json")).map(|_| {
                     ("this version writes reports as `markdown` and `json` only", "set `formats: [markdown, json]`")

@@ -6,7 +6,7 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace::{self, Workspace};
-use crate::engine::run::RunOutcome;
+use crate::engine::outcome::RunOutcome;
 use crate::event::{Event, EventSink};
 use crate::graph::node::{CloneKind, Graph, Kind, Source};
 use crate::project::lock::Lock;

@@ -1,5 +1,7 @@
 //! Running commands: start, supervise, capture, end. The only place that uses `std::process::Command`.
 
+#![allow(clippy::disallowed_methods, reason = "the one place that starts commands")]
+
 pub mod cancel;
 pub mod command;
 pub mod describe;

@@ -17,7 +17,7 @@ use crate::base::diag::{SourceId, Span};
 pub(super) const LOCATED: &str = "$ocelot::Located";
 
 /// A value and where it stands in its file. Two are equal if their values are: the place says where to point, not what
-/// is meant. Read by any deserializer but that of [`decode`](crate::spec::yaml::decode), the place is the default one.
+/// is meant. Read by any deserializer but that of [`decode`](crate::spec::yaml::decode()), the place is the default one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Located<T> {
     /// The value.
@@ -96,6 +96,10 @@ impl<T: JsonSchema> JsonSchema for Located<T> {
         T::schema_id()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        // A number or boolean where a text is wanted is read as the text it is written as.
+        if T::schema_id() == String::schema_id() {
+            return schemars::json_schema!({"type": ["string", "number", "boolean"]});
+        }
         T::json_schema(generator)
     }
 }

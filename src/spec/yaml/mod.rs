@@ -1,7 +1,7 @@
 //! The strict YAML reader: text to located tree to typed values, with every problem placed and explained.
 //!
-//! [`parse`] makes a [`Tree`] that knows where everything stands and how scalars were written; [`decode`] turns a tree,
-//! or a part of one, into any `Deserialize` type. Both add all they find wrong to a list of diagnostics.
+//! [`parse()`] makes a [`Tree`] that knows where everything stands and how scalars were written; [`decode()`] turns a
+//! tree, or a part of one, into any `Deserialize` type. Both add all they find wrong to a list of diagnostics.
 //!
 //! The events come from `granit-parser`, the parser inside `serde-saphyr`, and not through `serde-saphyr` itself: its
 //! decode ends at the first error, its `Spanned` carries two places of several words for each value and not the style
@@ -28,8 +28,8 @@ pub use located::{Located, one_or_many};
 pub use parse::{Limits, parse};
 pub use tree::{Entry, Key, Style, Tree, Value};
 
-/// Reads a value from a YAML text: [`parse`], then [`decode`]. What is wrong is added to `problems`, in the order of its
-/// place; `None` if any of it is an error.
+/// Reads a value from a YAML text: [`parse()`], then [`decode()`]. What is wrong is added to `problems`,
+/// in the order of its place; `None` if any of it is an error.
 pub fn read<T: DeserializeOwned>(
     source: SourceId,
     text: &str,
