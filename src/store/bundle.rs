@@ -362,7 +362,7 @@ mod tests {
     use crate::store::sim_cache::{Node, blobs_of, is_whole, keys_of, node, open, store};
     use crate::store::sim_fs::SimFs;
 
-    const BUNDLE: &str = "/work/bundle";
+    const BUNDLE: &str = "/project/bundle";
 
     fn exported(nodes: &[Node]) -> (SimFs, BundleReport) {
         let fs = SimFs::new();
@@ -447,7 +447,7 @@ mod tests {
         assert!(store(&cache, &node));
         fs.damage(&fs.files_in("/cache/blobs")[0], |bytes| bytes[0] ^= 1);
         assert!(matches!(cache.export(&what, Path::new(BUNDLE)), Err(CacheError::NotHeld { .. })));
-        assert_eq!(fs.files_in("/work"), [] as [PathBuf; 0]);
+        assert_eq!(fs.files_in("/project"), [] as [PathBuf; 0]);
     }
 
     #[test]

@@ -227,8 +227,8 @@ mod tests {
     #[test]
     fn a_missing_source_is_an_error_of_the_source() {
         let cache = open(&SimFs::new());
-        let error = cache.put_file(Path::new("/work/none")).unwrap_err();
-        assert!(error.to_string().contains("/work/none"), "{error}");
+        let error = cache.put_file(Path::new("/project/none")).unwrap_err();
+        assert!(error.to_string().contains("/project/none"), "{error}");
     }
 
     #[test]

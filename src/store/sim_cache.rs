@@ -25,7 +25,7 @@ pub(crate) fn open_on(fs: &SimFs, today: u32) -> Cache {
 
 /// Opens a cache on `fs`.
 pub(crate) fn open_with(fs: &SimFs, options: CacheOptions) -> Cache {
-    fs.create_dir_all(Path::new("/work"), 0o755).unwrap();
+    fs.create_dir_all(Path::new("/project"), 0o755).unwrap();
     Cache::open(Arc::new(fs.clone()), options).unwrap()
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn is_whole(cache: &Cache, fs: &SimFs, node: &Node) -> bool {
     let Some(payload) = cache.get_record(&node.action) else { return false };
     assert_eq!(payload, node.payload, "a record came back with other bytes");
     node.blobs.iter().all(|bytes| {
-        let dest = Path::new("/work/out");
+        let dest = Path::new("/project/out");
         let _ = fs.remove(dest);
         match cache.restore(&BlobDigest::of(bytes), bytes.len() as u64, dest, false) {
             Ok(()) => assert_eq!(read_file(fs, dest).unwrap(), *bytes, "a blob came back with other bytes"),

@@ -18,7 +18,7 @@ fn row_09_blob_bit_flip() {
     let fs = sealed_with(std::slice::from_ref(&node));
     let cache = open(&fs);
     let path = fs.files_in("/cache/blobs").remove(0);
-    let dest = Path::new("/work/out");
+    let dest = Path::new("/project/out");
     for at in 0..large.len() {
         fs.damage(&path, |bytes| bytes[at] ^= 1 << (at % 8));
         assert!(cache.has_blob(&digest, 4097), "presence and size only");
@@ -58,7 +58,7 @@ fn row_10_blob_of_any_other_length() {
     for len in (0..4200).step_by(7).chain(4190..4200).chain(4201..4210) {
         fs.damage(&path, |bytes| bytes.resize(len, 0));
         assert!(!cache.has_blob(&digest, 4200), "{len}");
-        let restored = cache.restore(&digest, 4200, Path::new("/work/out"), false);
+        let restored = cache.restore(&digest, 4200, Path::new("/project/out"), false);
         assert!(matches!(restored, Err(RestoreError::Damaged { .. })), "{len}");
         assert!(cache.put_bytes(&node.blobs[0]).kept);
         fs.damage(&path, |bytes| bytes.resize(len, 0));
@@ -66,7 +66,7 @@ fn row_10_blob_of_any_other_length() {
         assert!(store(&cache, &node) && is_whole(&cache, &fs, &node), "{len}");
     }
     // A record that is wrong about the size does not cost the blob.
-    let restored = cache.restore(&digest, 4300, Path::new("/work/out"), false);
+    let restored = cache.restore(&digest, 4300, Path::new("/project/out"), false);
     assert!(matches!(restored, Err(RestoreError::Missing { .. })));
     assert!(is_whole(&cache, &fs, &node));
 }
@@ -144,7 +144,7 @@ fn row_13_record_names_an_absent_blob() {
     fs.remove(&fs.files_in("/cache/blobs")[0]).unwrap();
     let cache = open(&fs);
     assert!(cache.get_record(&node.action).is_some() && !cache.has_blob(&digest, 5000));
-    let restored = cache.restore(&digest, 5000, Path::new("/work/out"), false);
+    let restored = cache.restore(&digest, 5000, Path::new("/project/out"), false);
     assert!(matches!(restored, Err(RestoreError::Missing { .. })));
     // The work is done again, this time with another payload, which replaces the record.
     let payload = [&node.payload[..], b"again"].concat();
