@@ -137,8 +137,8 @@ impl ActionResult {
 pub struct Discovered {
     /// Relative to the project root if inside it, else absolute.
     pub path: String,
-    /// `None`: the path must be absent.
-    pub content: Option<FileContent>,
+    /// What the path held, a link as a link. `None`: it must be absent.
+    pub content: Option<Content>,
 }
 
 /// One result of an action, with the discovered inputs under which it holds.
@@ -165,7 +165,7 @@ impl Record {
     /// How many sets of discovered inputs are remembered per action.
     pub const MAX_ALTERNATIVES: usize = 16;
     /// Version byte of the encoding; another version is a miss.
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     /// Bytes for the store.
     pub fn encode(&self) -> Vec<u8> {
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(Record::decode(&bytes, &key), Some(record));
         assert_eq!(Record::decode(&bytes, &ActionDigest::of(b"b")), None);
         let mut other = bytes.clone();
-        other[0] = 2;
+        other[0] = 1;
         assert_eq!(Record::decode(&other, &key), None);
         for len in 0..bytes.len() {
             assert_eq!(Record::decode(&bytes[..len], &key), None);

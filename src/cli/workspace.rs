@@ -116,7 +116,7 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         }
         old => {
             let loaded = load_project(process, &selection)?;
-            let proof = make_proof(&loaded, &mut observer, &with_program(&env));
+            let proof = make_proof(&loaded, &mut observer, &with_program(&env), now_ns);
             let memory = carry_memory(old.map(|(snapshot, _)| snapshot), &loaded);
             (Snapshot { graph: loaded.graph, nodes: memory, proof }, loaded.lock)
         }
@@ -135,9 +135,9 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         go_toolchain: lock.file.go.clone(),
     };
     let mut session = Session::new(parts, options);
-    session.options.forced = forced(&session, force)?;
     let targets = select::select(&session.graph, &selection.targets).map_err(select_stop)?;
     let wanted = select::closure(&session.graph, &targets);
+    session.options.forced = forced(&session, force, &wanted)?;
     Ok(Opened::Session(Box::new(Workspace { session, targets, wanted, selection, state, key, lock })))
 }
 
@@ -170,11 +170,9 @@ fn program_stamp() -> Option<String> {
 
 /// What was given selects the snapshot: the pipeline, the parameters, the lock.
 fn snapshot_key(process: &Process, selection: &Selection) -> BlobDigest {
-    let mut text = format!("{}\0{}", selection.pipeline.file, process.common.lock.as_deref().unwrap_or_default());
-    for (name, values) in &selection.sets {
-        text.push_str(&format!("\0{name}\0{}", values.join("\u{1}")));
-    }
-    BlobDigest::of(text.as_bytes())
+    let lock = process.common.lock.as_deref().unwrap_or_default();
+    let bytes = postcard::to_stdvec(&(&selection.pipeline.file, lock, &selection.sets));
+    BlobDigest::of(&bytes.expect("BUG: texts always encode"))
 }
 
 /// Loads the project's files.
@@ -193,21 +191,26 @@ pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> 
     load::load(&request).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
 }
 
-fn make_proof(loaded: &Loaded, observer: &mut Observer, env: &dyn Fn(&str) -> Option<String>) -> Proof {
+/// The proof of a graph that was loaded after `began_ns`, by the file system's clock (0: unknown).
+fn make_proof(loaded: &Loaded, observer: &mut Observer, env: &dyn Fn(&str) -> Option<String>, began_ns: i64) -> Proof {
     let mut files: Vec<&String> = loaded.read.iter().collect();
     files.sort();
     files.dedup();
-    let rows = files
+    let rows: Vec<Row> = files
         .into_iter()
         .map(|file| {
             let id = observer.look(file);
             Row { id, mark: observer.table.entry(id).mark() }
         })
         .collect();
+    // Edited since: the graph may be of the text before, so nothing proves it.
+    let edited = |row: &Row| observer.table.entry(row.id).stamp.ctime_ns > began_ns;
+    let is_certain = began_ns == 0 || !rows.iter().any(edited);
+    let generation = if is_certain { observer.table.generation() } else { 0 };
     let names = loaded.env.iter().copied().chain([PROGRAM]);
     let digest = |name: &str| env(name).map(|value| BlobDigest::of(value.as_bytes()));
     let env = names.map(|name| (name.to_owned(), digest(name))).collect();
-    Proof { generation: observer.table.generation(), rows, env }
+    Proof { generation, rows, env }
 }
 
 /// What was remembered under another shape of the graph stays with the instances of the same name.
@@ -218,10 +221,15 @@ fn carry_memory(old: Option<Snapshot>, loaded: &Loaded) -> Vec<NodeMemory> {
     loaded.graph.nodes.iter().map(|node| by_name.remove(&node.name).unwrap_or_default()).collect()
 }
 
-fn forced(session: &Session, names: &[String]) -> Result<BTreeSet<NodeId>, Stop> {
+fn forced(session: &Session, names: &[String], wanted: &[bool]) -> Result<BTreeSet<NodeId>, Stop> {
     let mut forced = BTreeSet::new();
     for name in names {
-        forced.extend(select::select_one(&session.graph, name).map_err(select_stop)?);
+        let named = select::select_one(&session.graph, name).map_err(select_stop)?;
+        if !named.iter().any(|id| wanted[id.index()]) {
+            return Err(Stop::usage(format!("`--force {name}`: the targets do not need this node"))
+                .hint("name it as a target too, or leave the targets out"));
+        }
+        forced.extend(named);
     }
     Ok(forced)
 }

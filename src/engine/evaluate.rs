@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::action::describe::{DepInput, Inputs, describe};
-use crate::action::manifest::{Manifest, compare, own_part, read_fields};
-use crate::action::result::{ActionResult, Content};
+use crate::action::manifest::{FieldChange, Manifest, compare, own_part, read_fields};
+use crate::action::result::{ActionResult, Content, Record};
 use crate::action::verdict::{Decision, Lookup, Reason, ReceiptState, Situation, Volatile, decide};
 use crate::base::digest::{ActionDigest, BlobDigest};
 use crate::base::id::{NodeId, PathId};
@@ -93,14 +93,7 @@ impl Session {
         if decision.verdict.is_open() {
             result = None;
         }
-        let files = gathered
-            .files
-            .into_iter()
-            .map(|(path, content)| {
-                let row = self.observer.look(&path);
-                InputFile { stamp: self.observer.table.entry(row).stamp, path, content }
-            })
-            .collect();
+        let files = gathered.files.into_iter().map(|(path, content)| self.input_file(path, content)).collect();
         Ok(Evaluation {
             decision,
             manifest,
@@ -250,7 +243,7 @@ impl Session {
     }
 
     /// Puts the fields that differ from the last success into the reason.
-    fn explain(&self, id: NodeId, manifest: &Manifest, decision: &mut Decision) {
+    fn explain(&mut self, id: NodeId, manifest: &Manifest, decision: &mut Decision) {
         let wants_fields = match &decision.reason {
             Reason::NeverRun => true,
             Reason::Changed { fields } => fields.is_empty(),
@@ -266,11 +259,29 @@ impl Session {
             (Some(old), Some(new)) => {
                 // What other nodes will give is not known yet in these rows: only the own parts can be compared.
                 let partial = matches!(decision.row, "3" | "4");
-                let fields = if partial { compare(own_part(&old), own_part(&new)) } else { compare(&old, &new) };
+                let mut fields = if partial { compare(own_part(&old), own_part(&new)) } else { compare(&old, &new) };
+                if fields.is_empty() {
+                    fields = self.changed_discoveries(&manifest.action);
+                }
                 if fields.is_empty() { Reason::StoredDamaged } else { Reason::Changed { fields } }
             }
             _ => Reason::NeverRun,
         };
+    }
+
+    /// What differs between the inputs that the last depfile named and the disk.
+    fn changed_discoveries(&mut self, action: &ActionDigest) -> Vec<FieldChange> {
+        let stored = self.cache.get_record(action).and_then(|bytes| Record::decode(&bytes, action));
+        let last = stored.and_then(|record| record.alternatives.into_iter().next());
+        let mut fields = Vec::new();
+        for discovered in last.into_iter().flat_map(|last| last.discovered) {
+            let now = self.observer.content(&discovered.path, &mut Vec::new()).ok().flatten();
+            if now != discovered.content {
+                let (old, new) = (discovered.content.map(|old| old.value()), now.map(|new| new.value()));
+                fields.push(FieldChange { field: format!("input {}", discovered.path), old, new });
+            }
+        }
+        fields
     }
 
     /// The fields of a stored manifest.

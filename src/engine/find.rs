@@ -35,7 +35,7 @@ impl Session {
                     rows.push(self.observer.look(file));
                 }
             }
-            let result = answer.result.map(Arc::new);
+            let result = answer.result.map(|result| Arc::new(self.as_it_stands(result, &mut rows)));
             let lookup = match &result {
                 Some(result) => Lookup::Found { outputs: self.output_state(result, &mut rows), blobs: true },
                 None => Lookup::OwnUnknown,
@@ -57,6 +57,18 @@ impl Session {
         (Lookup::Found { outputs, blobs }, Some(Arc::new(result)), ReceiptState::Missing, rows)
     }
 
+    /// What an effect left, with what stands at its output paths now: it is not done again only because somebody edited
+    /// them, and what reads them reads the edit.
+    fn as_it_stands(&mut self, mut result: ActionResult, rows: &mut Vec<PathId>) -> ActionResult {
+        for output in &mut result.outputs {
+            let Some(path) = &output.path else { continue };
+            if let Ok(Some(found)) = self.observer.content(path, rows) {
+                output.content = found;
+            }
+        }
+        result
+    }
+
     fn own_is_known(&self, _id: NodeId, manifest: &Manifest) -> bool {
         self.cache.has_own(&manifest.own)
     }
@@ -69,7 +81,7 @@ impl Session {
                 let mut looked = Vec::new();
                 let holds = alternative.discovered.iter().all(|discovered| {
                     let content = self.observer.content(&discovered.path, &mut looked).ok().flatten();
-                    content == discovered.content.map(Content::File)
+                    content == discovered.content
                 });
                 if holds {
                     rows.extend(looked);

@@ -7,8 +7,8 @@ use crate::action::result::Content;
 use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
 use crate::engine::session::{Known, Session};
-use crate::exec::api::{Dep, Job};
-use crate::graph::node::{Kind, Role};
+use crate::exec::api::{Dep, InputFile, Job};
+use crate::graph::node::{Kind, Node, Role};
 
 impl Session {
     /// What a worker needs for a node; `work` is the run's folder for intermediate files.
@@ -53,33 +53,68 @@ impl Session {
             manifest: Arc::clone(&evaluation.manifest),
             deps,
             files: evaluation.files.clone(),
-            work: work.join(file_name(&node.name)),
+            generated: self.generated_inputs(&node),
+            graph: Arc::clone(&self.graph),
+            declared: Arc::clone(&self.declared),
+            // Two names may look the same as folders: the number tells them apart.
+            work: work.join(format!("{}.{}", file_name(&node.name), id.0)),
             tools: evaluation.tools.iter().cloned().collect(),
             prepared: evaluation.prepared.clone(),
             revision: evaluation.revision.clone(),
-            set_aside: self.unknown_at_outputs(&node.outputs()),
+            set_aside: Vec::new(),
             extra_args,
             sandbox,
             node,
         }
     }
 
-    /// Files at these output paths that no node made.
-    fn unknown_at_outputs(&mut self, outputs: &[&str]) -> Vec<String> {
-        let mut unknown = Vec::new();
-        for output in outputs {
-            let bare = output.trim_end_matches('/');
-            let Ok(found) = self.observer.content(bare, &mut Vec::new()) else { continue };
-            match found {
+    /// The files that a node reads where other nodes have put them, with what those left there.
+    fn generated_inputs(&mut self, node: &Node) -> Vec<InputFile> {
+        let mut files = Vec::new();
+        for edge in &node.edges {
+            let (Role::Path(path), Some(result)) = (&edge.role, self.result(edge.to)) else { continue };
+            let bare = path.trim_end_matches('/');
+            match self.generated(bare, result) {
+                Some(Content::Tree { listing, .. }) => {
+                    let inside = self.listing(&listing).unwrap_or_default().0;
+                    files.extend(inside.into_iter().map(|(name, content)| (format!("{bare}/{name}"), content)));
+                }
+                Some(content) => files.push((bare.to_owned(), content)),
                 None => {}
-                Some(Content::Tree { .. }) => {
+            }
+        }
+        files.into_iter().map(|(path, content)| self.input_file(path, content)).collect()
+    }
+
+    /// A file with the stamp under which it was seen.
+    pub(in crate::engine) fn input_file(&mut self, path: String, content: Content) -> InputFile {
+        let row = self.observer.look(&path);
+        InputFile { stamp: self.observer.table.entry(row).stamp, path, content }
+    }
+
+    /// Files at a node's output paths that no node made, looked at now: a node may have waited long for its turn, and
+    /// somebody may have edited them meanwhile.
+    pub(in crate::engine) fn edits_at_outputs(&mut self, id: NodeId) -> Vec<String> {
+        let mut unknown = Vec::new();
+        let node = Arc::clone(self.graph.node(id));
+        for output in node.outputs() {
+            let bare = output.trim_end_matches('/');
+            let mut rows = vec![self.observer.table.intern(bare)];
+            // What was seen there before does not count; an error comes again below.
+            self.observer.content(bare, &mut rows).ok();
+            rows.into_iter().for_each(|row| self.observer.forget(row));
+            match self.observer.content(bare, &mut Vec::new()) {
+                // Nobody can tell what it is: it is kept as a whole.
+                Err(_) => unknown.push(bare.to_owned()),
+                Ok(None) => {}
+                Ok(Some(Content::Tree { .. })) => {
                     let Ok(listing) = self.observer.tree(bare, &mut Vec::new()) else { continue };
                     let inside = listing.0.iter().map(|(name, content)| (format!("{bare}/{name}"), content));
                     unknown
                         .extend(inside.filter(|(path, content)| !self.made_here(path, content)).map(|(path, _)| path));
                 }
-                Some(content) if !self.made_here(bare, &content) => unknown.push(bare.to_owned()),
-                Some(_) => {}
+                Ok(Some(content)) if !self.made_here(bare, &content) => unknown.push(bare.to_owned()),
+                Ok(Some(_)) => {}
             }
         }
         unknown

@@ -7,6 +7,7 @@ use crate::action::result::{Content, FileContent, Listing};
 use crate::base::digest::BlobDigest;
 use crate::base::id::PathId;
 use crate::base::rel_path;
+use crate::graph::declared::Declared;
 use crate::graph::paths::compile_glob;
 use crate::store::look::{Looker, list_dir};
 use crate::store::path_table::{FileKind, PathTable, Stamp};
@@ -206,15 +207,14 @@ impl Observer {
         Ok(found)
     }
 
-    /// The files that input patterns name and that `is_declared` does not claim as some node's output, sorted, with
-    /// their content. Literal paths that a node declares are the caller's to skip.
+    /// The files that input patterns name and that no node declares as output, sorted, with their content.
     ///
     /// # Errors
     /// A literal path with nothing at it, or something that cannot be read.
     pub fn inputs(
         &mut self,
         patterns: &[String],
-        is_declared: &dyn Fn(&str) -> bool,
+        declared: &Declared,
         rows: &mut Vec<PathId>,
     ) -> Result<Vec<(String, Content)>, ObserveError> {
         let excluded = Excluded::new(patterns)?;
@@ -232,7 +232,7 @@ impl Observer {
                 continue;
             }
             let bare = pattern.trim_end_matches('/');
-            if is_declared(pattern) {
+            if declared.claims(pattern) {
                 continue;
             }
             let bare = if bare == "." { "" } else { bare };
@@ -240,7 +240,7 @@ impl Observer {
             match self.table.entry(id).stamp.kind {
                 FileKind::Dir => paths.extend(self.walk(bare, rows, &|_| true, usize::MAX)?),
                 // A folder that only other nodes fill does not exist yet.
-                FileKind::Absent if pattern.ends_with('/') => rows.push(id),
+                FileKind::Absent if pattern.ends_with('/') || declared.is_below(bare) => rows.push(id),
                 FileKind::Absent => return Err(ObserveError::Missing { path: pattern.clone() }),
                 _ => {
                     paths.insert(bare.to_owned());
@@ -248,7 +248,7 @@ impl Observer {
             }
         }
         let paths: Vec<String> =
-            paths.into_iter().filter(|path| !excluded.matches(path) && !is_declared(path)).collect();
+            paths.into_iter().filter(|path| !excluded.matches(path) && !declared.claims(path)).collect();
         let ids: Vec<PathId> = paths.iter().map(|path| self.table.intern(path)).collect();
         self.look_all(&ids);
         let mut inputs = Vec::with_capacity(paths.len());

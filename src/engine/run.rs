@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::action::result::ActionResult;
 use crate::action::verdict::{Decision, Reason, Verdict};
+use crate::base::digest::ActionDigest;
 use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
 use crate::engine::job::{command_line, file_name};
@@ -95,10 +96,11 @@ impl Run<'_> {
                     self.end_skipped(id, Reason::NotStarted);
                     continue;
                 }
-                if let Some(work) = self.works.get(&id) {
+                if let Some(mut work) = self.works.get(&id).cloned() {
                     let (node, kind) = (self.name(id), self.session.graph.node(id).kind.name());
                     self.sink.event(&Event::Working { node, kind, attempt: 1 });
-                    workers.start(work.clone());
+                    work.job_mut().set_aside = self.session.edits_at_outputs(id);
+                    workers.start(work);
                 }
             }
             if self.machine.running() == 0 {
@@ -256,16 +258,27 @@ impl Run<'_> {
             Ok(success) if was_restore => {
                 self.end(id, Known::Done(success.result), End::Restored, completion.duration_ms, true, None);
             }
-            Ok(success) => self.succeeded(id, success, completion.duration_ms),
+            Ok(success) => {
+                let recorded = work.as_ref().map(|work| work.job().manifest.action);
+                self.succeeded(id, success, recorded, completion.duration_ms);
+            }
             Err(WorkError::NeedsProducer(producer)) => self.run_again(producer, id),
             Err(WorkError::Cancelled) => {
+                // The signal may have come after the last look at it.
+                self.outcome.interrupted = true;
+                self.stopping = true;
                 self.session.memory[id.index()].action = None;
-                self.session.claim_outputs(id);
+                if completion.began {
+                    self.session.claim_outputs(id);
+                }
                 self.end_skipped(id, Reason::Cancelled);
             }
             Err(error) => {
-                // What a failed command left is ours: replacing it later loses no edit.
-                self.session.claim_outputs(id);
+                // What a failed command left is ours: replacing it later loses no edit. Before it began, what stands
+                // there is still somebody's.
+                if completion.began {
+                    self.session.claim_outputs(id);
+                }
                 let environment = matches!(error, WorkError::Environment(_));
                 let command = work.as_ref().and_then(|work| command_line(work.job()));
                 let failure = Failure { message: error.to_string(), command, tail: completion.tail, environment };
@@ -277,23 +290,16 @@ impl Run<'_> {
         }
     }
 
-    fn succeeded(&mut self, id: NodeId, success: worker::Success, duration_ms: u64) {
+    fn succeeded(&mut self, id: NodeId, success: worker::Success, recorded: Option<ActionDigest>, duration_ms: u64) {
         let graph = Arc::clone(&self.session.graph);
         let node = graph.node(id);
-        if let Some(undeclared) = self.session.undeclared_generated(id, &success.discovered) {
-            let message = format!(
-                "the depfile names `{undeclared}`, which another node makes, but it is no declared input; \
-                 add it to `inputs`, so that it is made first"
-            );
-            return self.end_failed(id, Failure { message, ..Failure::default() }, duration_ms);
-        }
         for path in &success.changed_inputs {
             let message = format!("`{path}` changed while the node ran: its result is used, but not recorded");
             self.sink.event(&Event::Warning { node: Some(node.name.clone()), message });
         }
         let before = self.session.memory[id.index()].result.as_ref();
         let unchanged = before.is_some_and(|before| before.same_for_dependents(&success.result));
-        let recorded = success.changed_inputs.is_empty();
+        let unmoved = success.changed_inputs.is_empty();
         let memory = &mut self.session.memory[id.index()];
         memory.result = Some(success.result.as_ref().clone());
         memory.failed_log = None;
@@ -306,8 +312,8 @@ impl Run<'_> {
         // What it read or asked may be known better now (a lock entry, a commit): the record must stand under the
         // digest that the next run will compute.
         match self.session.evaluate(id, None, false) {
-            Ok(after) if recorded => {
-                if node.class == Class::Pure && after.decision.verdict != Verdict::Fresh {
+            Ok(after) if unmoved => {
+                if node.class == Class::Pure && recorded != Some(after.manifest.action) {
                     self.session.store_record(&after.manifest, &success.result, &success.discovered);
                 }
                 let memory = &mut self.session.memory[id.index()];
@@ -333,6 +339,15 @@ impl Run<'_> {
             // A restore found its own blobs gone.
             self.machine.check_again(waiting);
             return;
+        }
+        let node = self.session.graph.node(producer);
+        if node.class == Class::Effect {
+            let message = format!(
+                "what `{0}` left was edited, or is no longer in the cache, and an effect is not repeated for that; \
+                 `--force {0}` does it again",
+                node.name
+            );
+            return self.end_failed(waiting, Failure { message, ..Failure::default() }, 0);
         }
         if let Some(end) = self.outcome.ends[producer.index()].take() {
             self.uncount(end);

@@ -9,13 +9,13 @@ use crate::action::result::{ActionResult, Alternative, Content, Discovered, List
 use crate::action::verdict::OutputState;
 use crate::base::digest::BlobDigest;
 use crate::base::id::{NodeId, PathId};
-use crate::base::rel_path;
 use crate::engine::lock_key;
 use crate::engine::observe::Observer;
 use crate::engine::sources::Sources;
 use crate::engine::state::{NodeMemory, Proof};
 use crate::engine::tools::Tools;
 use crate::exec::api::Prepared;
+use crate::graph::declared::Declared;
 use crate::graph::node::{Graph, Kind, Node, Pin};
 use crate::store::cache::Cache;
 
@@ -115,24 +115,7 @@ pub struct Session {
     pub(in crate::engine) selected: Vec<Vec<(String, Content)>>,
     /// Rows that each node's last evaluation rests on.
     pub(in crate::engine) rows: Vec<Vec<PathId>>,
-    pub(in crate::engine) declared: Declared,
-}
-
-/// Declared outputs of the whole graph.
-#[derive(Default)]
-pub(in crate::engine) struct Declared {
-    files: BTreeSet<String>,
-    folders: bool,
-}
-
-impl Declared {
-    pub(in crate::engine) fn claims(&self, path: &str) -> bool {
-        let bare = path.trim_end_matches('/');
-        self.files.contains(bare)
-            || (self.folders
-                && (self.files.contains(&format!("{bare}/"))
-                    || rel_path::parents(bare).any(|parent| self.files.contains(parent))))
-    }
+    pub(in crate::engine) declared: Arc<Declared>,
 }
 
 /// What a session is made of.
@@ -163,13 +146,7 @@ impl Session {
         let Parts { graph, mut memory, proof, observer, cache, env, outside, prepared, go_toolchain } = parts;
         let count = graph.nodes.len();
         memory.resize_with(count, NodeMemory::default);
-        let mut declared = Declared::default();
-        for node in &graph.nodes {
-            for output in node.outputs() {
-                declared.folders |= output.ends_with('/');
-                declared.files.insert(output.to_owned());
-            }
-        }
+        let declared = Arc::new(Declared::of(&graph));
         Self {
             graph: Arc::new(graph),
             observer,
@@ -246,26 +223,6 @@ impl Session {
                 self.observer.table.mark_ours(row);
             }
         }
-    }
-
-    /// A discovered input that another node makes and that no dependency of this node, direct or not, declares.
-    pub fn undeclared_generated(&self, id: NodeId, discovered: &[Discovered]) -> Option<String> {
-        let claimed: Vec<&Discovered> = discovered.iter().filter(|found| self.declared.claims(&found.path)).collect();
-        if claimed.is_empty() {
-            return None;
-        }
-        let mut wanted = crate::graph::select::closure(&self.graph, &[id]);
-        wanted[id.index()] = false;
-        let made = |path: &str| {
-            self.graph.ids().filter(|id| wanted[id.index()]).any(|id| {
-                self.graph
-                    .node(id)
-                    .outputs()
-                    .iter()
-                    .any(|output| *output == path || (output.ends_with('/') && path.starts_with(output)))
-            })
-        };
-        claimed.into_iter().map(|found| found.path.clone()).find(|path| !made(path))
     }
 
     /// Stores a result under another manifest of the same action.

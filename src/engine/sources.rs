@@ -112,8 +112,7 @@ impl Session {
         match &node.kind {
             Kind::Exec(exec) => {
                 let declared = &self.declared;
-                let mut inputs =
-                    self.observer.inputs(&exec.inputs, &|path| declared.claims(path), &mut sources.rows)?;
+                let mut inputs = self.observer.inputs(&exec.inputs, declared, &mut sources.rows)?;
                 // A program inside the project is an input like any other.
                 let program = &exec.command[0];
                 if program.contains('/') && !program.starts_with('/') {

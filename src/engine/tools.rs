@@ -55,34 +55,54 @@ impl Tools {
     }
 }
 
-/// The absolute path of a program: every candidate before it is a row, so that a program put in front of it is seen.
-fn locate(name: &str, path: &str, observer: &mut Observer, rows: &mut Vec<PathId>) -> Result<PathBuf, ToolError> {
+/// The file behind a program's name, following links one by one: every place looked at is a row, so that a link that
+/// leads elsewhere, or a program put in front of it, is seen. Returns where it was found, and what it leads to.
+fn locate(
+    name: &str,
+    path: &str,
+    observer: &mut Observer,
+    rows: &mut Vec<PathId>,
+) -> Result<(PathBuf, PathBuf), ToolError> {
     let candidates: Vec<PathBuf> = if name.contains('/') {
         vec![observer.root().join(name)]
     } else {
         path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| Path::new(dir).join(name)).collect()
     };
     for candidate in candidates {
-        let Some(text) = candidate.to_str() else { continue };
-        let id = observer.look(text);
-        rows.push(id);
-        let usable = match observer.table.entry(id).stamp.kind {
-            FileKind::File => observer.table.entry(id).stamp.executable,
-            FileKind::Symlink => candidate.is_file(),
-            _ => false,
-        };
-        if usable {
-            return Ok(candidate);
+        if let Some(program) = follow(&candidate, observer, rows) {
+            return Ok((candidate, program));
         }
     }
     Err(ToolError::NotFound { name: name.to_owned() })
 }
 
+/// More links in a row than this are a circle, as for the kernel.
+const MAX_LINKS: usize = 40;
+
+/// The executable file that a path leads to.
+fn follow(path: &Path, observer: &mut Observer, rows: &mut Vec<PathId>) -> Option<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let id = observer.look(path.to_str()?);
+        rows.push(id);
+        let stamp = observer.table.entry(id).stamp;
+        match stamp.kind {
+            FileKind::File => return stamp.executable.then_some(path),
+            FileKind::Symlink => {
+                let target = std::fs::read_link(&path).ok()?;
+                // `..` is left to the file system: a folder on the way may be a link too.
+                path = path.parent()?.join(target);
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
 fn find_by_content(name: &str, path: &str, observer: &mut Observer) -> Result<(Tool, Vec<PathId>), ToolError> {
     let mut rows = Vec::new();
-    let program = locate(name, path, observer, &mut rows)?;
+    let (program, real) = locate(name, path, observer, &mut rows)?;
     let unreadable = || ToolError::Unreadable { path: program.display().to_string() };
-    let real = std::fs::canonicalize(&program).map_err(|_| unreadable())?;
     let content = observer.content(real.to_str().ok_or_else(unreadable)?, &mut rows).map_err(|_| unreadable())?;
     match content {
         Some(Content::File(file)) => Ok((Tool { program, identity: file.digest.to_hex() }, rows)),
@@ -93,8 +113,7 @@ fn find_by_content(name: &str, path: &str, observer: &mut Observer) -> Result<(T
 /// Go is known by its version: the toolchain's own build id does not depend on where it is installed.
 fn find_go(path: &str, observer: &mut Observer) -> Result<(Tool, Vec<PathId>), ToolError> {
     let mut rows = Vec::new();
-    let program = locate("go", path, observer, &mut rows)?;
-    let real = std::fs::canonicalize(&program).unwrap_or_else(|_| program.clone());
+    let (_, real) = locate("go", path, observer, &mut rows)?;
     let version = real.parent().and_then(Path::parent).map(|goroot| goroot.join("VERSION"));
     if let Some(version) = version.filter(|version| version.is_file())
         && let Some(text) = version.to_str()
@@ -108,4 +127,37 @@ fn find_go(path: &str, observer: &mut Observer) -> Result<(Tool, Vec<PathId>), T
     let (tool, more) = find_by_content("go", path, observer)?;
     rows.extend(more);
     Ok((tool, rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::look::Looker;
+    use crate::store::path_table::PathTable;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn every_link_on_the_way_to_a_program_is_a_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for version in ["one", "two"] {
+            std::fs::write(at(version), version).unwrap();
+            std::fs::set_permissions(at(version), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        std::fs::create_dir(at("bin")).unwrap();
+        symlink("../current", at("bin/tool")).unwrap();
+        let find = |target: &str| {
+            std::fs::remove_file(at("current")).ok();
+            symlink(target, at("current")).unwrap();
+            let mut observer = Observer::new(Looker::new(dir.path(), 0).unwrap(), PathTable::new(1));
+            let path = at("bin").to_str().unwrap().to_owned();
+            let (tool, rows) = Tools::default().find("tool", &path, &mut observer).unwrap();
+            let rows = rows.iter().map(|row| observer.table.path(*row).to_owned()).collect::<Vec<_>>();
+            (tool, rows)
+        };
+        let (one, rows) = find("one");
+        assert_eq!(one.program, at("bin/tool"));
+        assert!(rows.iter().any(|row| row.ends_with("/current")), "{rows:?}");
+        assert_ne!(one.identity, find("two").0.identity);
+    }
 }

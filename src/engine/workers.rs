@@ -96,6 +96,7 @@ fn one(world: &World, work: &Work, sender: &SyncSender<Message>) -> Completion {
             log: None,
             duration_ms: 0,
             attempts: 1,
+            began: false,
         }
     })
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::action::manifest::Manifest;
-use crate::action::result::{ActionResult, Content, Output};
+use crate::action::result::{ActionResult, Content, Discovered, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
-use crate::graph::node::{Node, Pin};
+use crate::graph::declared::Declared;
+use crate::graph::node::{Graph, Node, Pin};
 use crate::outside::process::cancel::Cancel;
 use crate::outside::process::command::CommandRunner;
 use crate::outside::process::redact::Redactor;
@@ -63,6 +64,12 @@ pub struct Job {
     pub deps: Vec<Dep>,
     /// Files that it reads in the project, by path, with the stamps under which they were hashed.
     pub files: Vec<InputFile>,
+    /// Files it reads where other nodes have put them, with what those left there.
+    pub generated: Vec<InputFile>,
+    /// The whole graph, and what its nodes declare: what a depfile names may be another node's.
+    pub graph: Arc<Graph>,
+    /// See `graph`.
+    pub declared: Arc<Declared>,
     /// A folder of its own for intermediate files; it does not exist yet.
     pub work: PathBuf,
     /// Programs by name, resolved.
@@ -165,7 +172,9 @@ pub struct Produced {
     /// Measurements.
     pub measurements: BTreeMap<String, u64>,
     /// Discovered inputs, for an `exec` with a depfile.
-    pub discovered: Vec<InputFile>,
+    pub discovered: Vec<Discovered>,
+    /// Discovered inputs that changed after the command had started.
+    pub changed_inputs: Vec<String>,
     /// Things a person should know although the node succeeded.
     pub warnings: Vec<String>,
     /// What the lock should say of a source from now on.

@@ -42,10 +42,21 @@ pub fn set_aside(world: &World, paths: &[String]) -> Result<Vec<String>, WorkErr
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(WorkError::io(parent.display().to_string()))?;
         }
-        fs::rename(world.root.join(path), &target).map_err(WorkError::io(path))?;
+        move_away(&world.root.join(path), &target).map_err(WorkError::io(path))?;
         warnings.push(format!("`{path}` was edited by hand; the edit is kept at `{to}`"));
     }
     Ok(warnings)
+}
+
+/// Moves a file, also to another file system: an output folder may be a mount of its own.
+fn move_away(from: &Path, to: &Path) -> std::io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices && !from.is_symlink() && from.is_file() => {
+            fs::copy(from, to)?;
+            fs::remove_file(from)
+        }
+        other => other,
+    }
 }
 
 /// Removes old outputs and makes their parent folders, so that nothing old can be taken for new.

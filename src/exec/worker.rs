@@ -33,6 +33,13 @@ impl Work {
             Self::Run(job) | Self::Restore(job, _) => job,
         }
     }
+
+    /// The node it is about, to be completed before it starts.
+    pub fn job_mut(&mut self) -> &mut Job {
+        match self {
+            Self::Run(job) | Self::Restore(job, _) => job,
+        }
+    }
 }
 
 /// What became of a node's work.
@@ -53,6 +60,8 @@ pub struct Completion {
     pub duration_ms: u64,
     /// How many attempts there were.
     pub attempts: u32,
+    /// Whether edits were out of the way, so that what stands at the output paths now is this node's.
+    pub began: bool,
 }
 
 /// A node's work that succeeded.
@@ -99,7 +108,7 @@ impl Log for NodeLog<'_, '_> {
 pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completion {
     let started = world.clock.elapsed_ms();
     let job = work.job();
-    let mut worker = Worker { world, job, written: Vec::new(), warnings: Vec::new(), attempts: 0 };
+    let mut worker = Worker { world, job, written: Vec::new(), warnings: Vec::new(), attempts: 0, began: false };
     let mut finished = None;
     let outcome = match work {
         Work::Restore(_, result) => worker.restore(result),
@@ -108,11 +117,11 @@ pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completi
             worker.finish(produced, log.unwrap_or_default(), started)
         }),
     };
-    let Worker { written, warnings, attempts, .. } = worker;
+    let Worker { written, warnings, attempts, began, .. } = worker;
     let (tail, bytes) = finished.unwrap_or_default();
     let log = (!bytes.is_empty()).then(|| world.cache.put_bytes(&bytes).digest);
     let duration_ms = world.clock.elapsed_ms().saturating_sub(started);
-    Completion { id: job.id, outcome, written, warnings, tail, log, duration_ms, attempts }
+    Completion { id: job.id, outcome, written, warnings, tail, log, duration_ms, attempts, began }
 }
 
 struct Worker<'a> {
@@ -121,11 +130,18 @@ struct Worker<'a> {
     written: Vec<Written>,
     warnings: Vec<String>,
     attempts: u32,
+    began: bool,
 }
 
 impl Worker<'_> {
-    fn restore(&mut self, result: &Arc<ActionResult>) -> Result<Success, WorkError> {
+    fn set_aside(&mut self) -> Result<(), WorkError> {
         self.warnings.extend(outputs::set_aside(self.world, &self.job.set_aside)?);
+        self.began = true;
+        Ok(())
+    }
+
+    fn restore(&mut self, result: &Arc<ActionResult>) -> Result<Success, WorkError> {
+        self.set_aside()?;
         match outputs::lay_out(self.world, result) {
             Ok(written) => {
                 self.written = written;
@@ -143,7 +159,7 @@ impl Worker<'_> {
         finished: &mut Option<(Vec<String>, Vec<u8>)>,
     ) -> Result<Produced, WorkError> {
         let (world, job) = (self.world, self.job);
-        self.warnings.extend(outputs::set_aside(world, &job.set_aside)?);
+        self.set_aside()?;
         let lines = std::cell::RefCell::new(progress);
         let mut capture = if world.live_output {
             LogCapture::with_lines(LogLimits::default(), |line| {
@@ -177,8 +193,8 @@ impl Worker<'_> {
     /// Turns what was made into a result, and records it.
     fn finish(&mut self, produced: Produced, log: &[u8], started: u64) -> Result<Success, WorkError> {
         let node = &self.job.node;
-        let changed_inputs = self.changed_inputs();
-        let Produced { outputs, facts, measurements, discovered, warnings, pin } = produced;
+        let Produced { outputs, facts, measurements, mut discovered, changed_inputs, warnings, pin } = produced;
+        let changed_inputs: Vec<String> = self.changed_inputs().into_iter().chain(changed_inputs).collect();
         self.warnings.extend(warnings);
         for output in &outputs {
             if let Some(path) = &output.path {
@@ -196,16 +212,6 @@ impl Worker<'_> {
             ended_at: self.world.clock.unix_seconds(),
             run: self.world.run.clone(),
         };
-        let mut discovered: Vec<Discovered> = discovered
-            .into_iter()
-            .map(|file| Discovered {
-                content: match file.content {
-                    Content::File(content) => Some(content),
-                    Content::Symlink(_) | Content::Tree { .. } => None,
-                },
-                path: file.path,
-            })
-            .collect();
         discovered.sort_by(|a, b| a.path.cmp(&b.path));
         let result = Arc::new(result);
         if changed_inputs.is_empty() {
@@ -219,7 +225,9 @@ impl Worker<'_> {
 
     /// Input paths whose content is no longer what the digest was made from.
     fn changed_inputs(&self) -> Vec<String> {
-        let changed = self.job.files.iter().filter(|file| {
+        // In a sandbox, what other nodes made came from the store.
+        let generated = if self.job.sandbox { &[] } else { self.job.generated.as_slice() };
+        let changed = self.job.files.iter().chain(generated).filter(|file| {
             let stamp = self.world.looker.stat(&file.path);
             stamp != file.stamp && {
                 let found = self.world.looker.hash(&file.path, stamp);

@@ -61,7 +61,8 @@ pub(in crate::graph) fn check_and_join(drafts: &mut [Draft]) -> Result<(), Vec<D
     let mut edges = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         let Kind::Exec(exec) = &draft.node.kind else { continue };
-        match inputs_from_nodes(&exec.inputs, &producers, position) {
+        let program = program_inside(&exec.command[0]);
+        match inputs_from_nodes(&exec.inputs, program.as_deref(), &producers, position) {
             Ok(found) => edges.push((position, found)),
             Err(problem) => errors.push(match problem {
                 Problem::OwnOutput(path) => Diagnostic::error(format!("`{path}` is both an input and an output"))
@@ -97,9 +98,32 @@ enum Problem {
     Glob(String, String),
 }
 
-/// The declared outputs of other nodes that these inputs name, with their producers, each once.
+/// A program that is named by a path in the project: it may be another node's output.
+fn program_inside(program: &str) -> Option<String> {
+    program.contains('/').then(|| rel_path::normalise(program).ok()).flatten()
+}
+
+/// Whether a glob could match something inside a folder (which ends in `/`).
+fn reaches_into(glob: &str, folder: &str) -> bool {
+    let mut parts = glob.split('/');
+    for name in folder.trim_end_matches('/').split('/') {
+        let Some(part) = parts.next() else { return false };
+        // Braces may hold a `/`: what they match is not told by parts.
+        if part == "**" || part.contains('{') {
+            return true;
+        }
+        if !compile_glob(part).is_ok_and(|part| part.is_match(name)) {
+            return false;
+        }
+    }
+    parts.next().is_some()
+}
+
+/// The declared outputs of other nodes that these inputs name, with their producers, each once; `program` is one more
+/// input, beyond the reach of `!`.
 fn inputs_from_nodes(
     inputs: &[String],
+    program: Option<&str>,
     producers: &BTreeMap<String, usize>,
     own: usize,
 ) -> Result<BTreeMap<String, usize>, Problem> {
@@ -109,12 +133,15 @@ fn inputs_from_nodes(
             let glob = compile_glob(input).map_err(|why| Problem::Glob(input.clone(), why))?;
             let prefix = rel_path::literal_prefix(input);
             for (output, to) in under(producers, prefix).filter(|(_, to)| *to != own) {
-                // A folder output matches when something inside it could.
-                let inside =
-                    output.ends_with('/') && (glob.is_match(output.trim_end_matches('/')) || input.contains("**"));
-                if inside || glob.is_match(output) {
+                let whole = glob.is_match(output.trim_end_matches('/'));
+                if whole || output.ends_with('/') && reaches_into(input, output) {
                     found.insert(output.to_owned(), to);
                 }
+            }
+            // The glob may begin inside a folder output.
+            let around = rel_path::parents(prefix).chain([prefix]).find_map(|folder| producers.get_key_value(folder));
+            if let Some((output, to)) = around.filter(|(_, to)| **to != own) {
+                found.insert(output.clone(), *to);
             }
             continue;
         }
@@ -144,6 +171,15 @@ fn inputs_from_nodes(
             let folder = format!("{}/", exclude.trim_end_matches('/'));
             found.retain(|path, _| path != exclude && !path.starts_with(&folder));
         }
+    }
+    let around = |path| rel_path::parents(path).find_map(|parent| producers.get(parent));
+    if let Some(path) = program
+        && let Some(to) = producers.get(path).or_else(|| around(path))
+    {
+        if *to == own {
+            return Err(Problem::OwnOutput(path.to_owned()));
+        }
+        found.insert(path.to_owned(), *to);
     }
     Ok(found)
 }

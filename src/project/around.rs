@@ -47,6 +47,11 @@ impl<'a> Around<'a> {
         Self { root, lock, sets, inner: RefCell::new(Inner { sources, ..Inner::default() }) }
     }
 
+    /// Notes a file that was read for the graph elsewhere.
+    pub fn note_read(&self, path: &str) {
+        self.inner.borrow_mut().read.push(path.to_owned());
+    }
+
     /// Gives back the sources, the files read, and the problems of those files.
     pub fn finish(self) -> (SourceMap, Vec<String>, Vec<Diagnostic>) {
         let inner = self.inner.into_inner();

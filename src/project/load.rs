@@ -88,7 +88,14 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     read.extend(lock.read.iter().cloned());
     let around = Around::new(request.root, &lock, request.sets, sources);
     let built = resolve_params(&pipeline.file, request, &around)
-        .and_then(|params| build::build(&pipeline, &params, &around).map(|graph| (params, graph)));
+        .and_then(|params| build::build(&pipeline, &params, &around).map(|graph| (params, graph)))
+        .map(|(params, mut graph)| {
+            if graph.name.is_empty() {
+                // Receipts are kept by pipeline: two without a name are still two.
+                graph.name = Path::new(request.file).with_extension("").to_string_lossy().into_owned();
+            }
+            (params, graph)
+        });
     let (sources, more, mut problems) = around.finish();
     read.extend(more);
     match built {
@@ -119,7 +126,10 @@ fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
 fn resolve_params(file: &PipelineFile, request: &Request<'_>, around: &Around<'_>) -> Result<Params, Vec<Diagnostic>> {
     let wants = |word: &str| file.params.values().any(|p| p.choices.items.iter().any(|text| text.value == word));
     let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { Vec::new() };
-    let session = params::session_region(request.env, &|path| std::fs::read_to_string(path).ok());
+    let session = params::session_region(request.env, &|path| {
+        around.note_read(path);
+        std::fs::read_to_string(path).ok()
+    });
     let resolved = if wants("regions") {
         around.with_regions(|regions| {
             params::resolve(&file.params, request.sets, &Words { distributions, regions, session })

@@ -1,17 +1,18 @@
 //! `exec`: runs a command in the project, or in a fresh directory with only its declared inputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::action::result::{Content, Output};
+use crate::action::result::{ActionResult, Content, Discovered, FileContent, Output};
 use crate::exec::api::{InputFile, Job, Log, Produced, WorkError, World};
 use crate::exec::command::{self, Run};
 use crate::exec::kinds::depfile;
 use crate::exec::outputs::{self, LayOutError};
 use crate::exec::receipt;
+use crate::graph::declared::covers;
 use crate::graph::node::Exec;
 use crate::store::look::list_dir;
 use crate::store::path_table::FileKind;
@@ -29,6 +30,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, exec: &Exec, log: &mut dyn 
     let before = if job.sandbox { list_all(&base)? } else { Vec::new() };
     let spec = spec(world, job, exec, &base)?;
     receipt::begin(world, job)?;
+    let started_ns = if depfile.is_some() { file_clock(world, job)? } else { 0 };
     let ran = command::run(world, &spec, log)?;
     let mut warnings = ran.warnings;
     let mut outputs = Vec::with_capacity(declared.len());
@@ -39,16 +41,16 @@ pub(in crate::exec) fn run(world: &World, job: &Job, exec: &Exec, log: &mut dyn 
         }
         outputs.push(Output { name: (*path).to_owned(), path: Some((*path).to_owned()), content });
     }
-    let discovered = match &depfile {
-        Some(depfile) => read_depfile(world, job, exec, depfile, &base)?,
-        None => Vec::new(),
+    let (discovered, changed_inputs) = match &depfile {
+        Some(depfile) => read_depfile(world, job, exec, depfile, &base)?.recorded(started_ns),
+        None => (Vec::new(), Vec::new()),
     };
     if job.sandbox {
         warnings.extend(strays(&base, &before, &declared, exec)?);
         bring_out(world, &outputs)?;
         outputs::remove_any(&job.work).map_err(WorkError::io(job.work.display().to_string()))?;
     }
-    Ok(Produced { outputs, discovered, warnings, ..Produced::default() })
+    Ok(Produced { outputs, discovered, changed_inputs, warnings, ..Produced::default() })
 }
 
 fn missing(path: &str) -> WorkError {
@@ -105,12 +107,12 @@ fn sandbox(world: &World, job: &Job, declared: &[&str]) -> Result<PathBuf, WorkE
         copy_in(world, &base, &file.path)?;
     }
     for dep in &job.deps {
-        for output in dep.result.iter().flat_map(|result| &result.outputs) {
-            let Some(path) = output.path.as_deref().map(|path| path.trim_end_matches('/')) else { continue };
-            if let Some(parent) = base.join(path).parent() {
+        let Some(result) = &dep.result else { continue };
+        for (path, content) in declared_part(world, &dep.field, result).ok_or(WorkError::NeedsProducer(dep.id))? {
+            if let Some(parent) = base.join(&path).parent() {
                 fs::create_dir_all(parent).map_err(WorkError::io(parent.display().to_string()))?;
             }
-            outputs::place(world, &base, path, &output.content).map_err(|error| match error {
+            outputs::place(world, &base, &path, &content).map_err(|error| match error {
                 LayOutError::Lost => WorkError::NeedsProducer(dep.id),
                 LayOutError::Work(error) => error,
             })?;
@@ -118,6 +120,24 @@ fn sandbox(world: &World, job: &Job, declared: &[&str]) -> Result<PathBuf, WorkE
     }
     outputs::make_room(&base, declared.iter().copied())?;
     Ok(base)
+}
+
+/// What an input path names of a dependency's outputs: an output, all outputs in a folder, or one file of a folder.
+/// `None` if the listing of the folder is lost.
+fn declared_part(world: &World, input: &str, result: &ActionResult) -> Option<Vec<(String, Content)>> {
+    let input = input.trim_end_matches('/');
+    let mut parts = Vec::new();
+    for output in &result.outputs {
+        let Some(path) = output.path.as_deref().map(|path| path.trim_end_matches('/')) else { continue };
+        if covers(input, path) {
+            parts.push((path.to_owned(), output.content.clone()));
+        } else if let (true, Content::Tree { listing, .. }) = (covers(path, input), &output.content) {
+            let listing = outputs::read_listing(world, listing)?;
+            let inside = listing.0.into_iter().map(|(name, content)| (format!("{path}/{name}"), content));
+            parts.extend(inside.filter(|(path, _)| covers(input, path)));
+        }
+    }
+    Some(parts)
 }
 
 fn copy_in(world: &World, base: &Path, path: &str) -> Result<(), WorkError> {
@@ -172,14 +192,60 @@ fn strays(base: &Path, before: &[String], declared: &[&str], exec: &Exec) -> Res
     Ok(strays.map(|path| format!("the command wrote `{path}`, which is no declared output; it is dropped")).collect())
 }
 
+/// The file system's clock: whatever is changed from now on has a later stamp.
+fn file_clock(world: &World, job: &Job) -> Result<i64, WorkError> {
+    let file = world.root.join(format!(".ocelot/tmp/started-{}", job.id.index()));
+    let touched = fs::create_dir_all(world.root.join(".ocelot/tmp")).and_then(|()| fs::write(&file, ""));
+    touched.map_err(WorkError::io(file.display().to_string()))?;
+    let stamp = world.looker.stat(&format!(".ocelot/tmp/started-{}", job.id.index()));
+    outputs::remove_any(&file).map_err(WorkError::io(file.display().to_string()))?;
+    Ok(stamp.mtime_ns)
+}
+
+/// What a depfile names beyond the declared inputs.
+#[derive(Default)]
+struct Named(BTreeMap<String, InputFile>);
+
+impl Named {
+    /// As recorded, and the paths that changed since the command started: nobody knows what it read of them.
+    fn recorded(self, started_ns: i64) -> (Vec<Discovered>, Vec<String>) {
+        let late = |file: &&InputFile| file.stamp.ctime_ns > started_ns;
+        let changed = self.0.values().filter(late).map(|file| file.path.clone()).collect();
+        let found = self.0.into_values().map(|file| Discovered { path: file.path, content: Some(file.content) });
+        (found.collect(), changed)
+    }
+
+    /// Adds a path, and where it leads if it is a link. `false` if nothing readable is there.
+    fn add(&mut self, world: &World, path: String) -> Result<bool, WorkError> {
+        let stamp = world.looker.stat(&path);
+        let seen = world.looker.hash(&path, stamp);
+        let content = match seen.stamp.kind {
+            FileKind::File => Content::File(FileContent {
+                digest: seen.digest,
+                size: seen.stamp.size,
+                executable: seen.stamp.executable,
+            }),
+            FileKind::Symlink => {
+                let target = fs::read_link(world.root.join(&path)).map_err(WorkError::io(&path))?;
+                Content::Symlink(target.to_string_lossy().into_owned())
+            }
+            FileKind::Dir => return Ok(true),
+            FileKind::Absent | FileKind::Other | FileKind::Unreadable => return Ok(false),
+        };
+        let next = match &content {
+            Content::Symlink(target) if !self.0.contains_key(&path) => {
+                let dir = path.rsplit_once('/').map_or("", |(dir, _)| if dir.is_empty() { "/" } else { dir });
+                Some(depfile::relative(target, dir, &world.root, &world.root))
+            }
+            _ => None,
+        };
+        self.0.insert(path.clone(), InputFile { path, content, stamp: seen.stamp });
+        next.map_or(Ok(true), |next| self.add(world, next))
+    }
+}
+
 /// What the depfile names beyond the declared inputs, with its content now.
-fn read_depfile(
-    world: &World,
-    job: &Job,
-    exec: &Exec,
-    depfile: &Path,
-    base: &Path,
-) -> Result<Vec<InputFile>, WorkError> {
+fn read_depfile(world: &World, job: &Job, exec: &Exec, depfile: &Path, base: &Path) -> Result<Named, WorkError> {
     let shown = exec.depfile.as_deref().unwrap_or_default();
     let text = fs::read_to_string(depfile).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
@@ -188,41 +254,27 @@ fn read_depfile(
         _ => WorkError::Io { path: shown.to_owned(), error },
     })?;
     let named = depfile::parse(&text).map_err(|problem| WorkError::Invalid(format!("{shown}: {problem}")))?;
-    let declared: BTreeMap<&str, ()> = job.files.iter().map(|file| (file.path.as_str(), ())).collect();
-    let is_generated = |path: &str| {
-        job.deps.iter().flat_map(|dep| &dep.result).flat_map(|result| &result.outputs).any(|output| {
-            output
-                .path
-                .as_deref()
-                .is_some_and(|known| known == path || (known.ends_with('/') && path.starts_with(known)))
-        })
-    };
+    let files: BTreeSet<&str> = job.files.iter().map(|file| file.path.as_str()).collect();
+    // Only what an input names is in the digest: other outputs of the same node are not.
+    let is_input = |path: &str| files.contains(path) || job.deps.iter().any(|dep| covers(&dep.field, path));
+    let own = exec.all_outputs();
     let dir = exec.dir.as_deref().unwrap_or_default();
-    let mut found = Vec::new();
+    let mut found = Named::default();
     for name in named {
         let path = depfile::relative(&name, dir, base, &world.root);
-        let own = exec.all_outputs().contains(&path.as_str());
-        if own || declared.contains_key(path.as_str()) || is_generated(&path) {
+        if own.iter().any(|output| covers(output, &path)) || is_input(&path) {
             continue;
         }
-        let stamp = world.looker.stat(&path);
-        let seen = world.looker.hash(&path, stamp);
-        match seen.stamp.kind {
-            FileKind::File => found.push(InputFile {
-                content: Content::File(crate::action::result::FileContent {
-                    digest: seen.digest,
-                    size: seen.stamp.size,
-                    executable: seen.stamp.executable,
-                }),
-                stamp: seen.stamp,
-                path,
-            }),
-            FileKind::Dir => {}
-            _ => {
-                let message = format!("{shown} names `{name}`, which does not exist or cannot be read");
-                return Err(WorkError::Invalid(message));
-            }
+        if !found.add(world, path)? {
+            let message = format!("{shown} names `{name}`, which does not exist or cannot be read");
+            return Err(WorkError::Invalid(message));
         }
+    }
+    if let Some(other) = job.declared.unreachable(&job.graph, job.id, found.0.keys().map(String::as_str)) {
+        return Err(WorkError::Invalid(format!(
+            "the depfile names `{other}`, which another node makes, but it is no declared input; \
+             add it to `inputs`, so that it is made first"
+        )));
     }
     Ok(found)
 }
