@@ -22,7 +22,7 @@ use crate::exec::worker::{self, Completion, Work};
 use crate::graph::build::does_work;
 use crate::graph::node::{Class, Kind};
 use crate::sched::cost;
-use crate::sched::machine::{End, Machine, State};
+use crate::sched::machine::{End, Machine};
 
 /// The state of one run.
 struct Run<'a> {
@@ -105,7 +105,7 @@ impl Run<'_> {
             }
             if self.machine.running() == 0 {
                 // Skipping may have made others ready.
-                if self.machine.left() > 0 && !self.progress_possible() {
+                if self.machine.left() > 0 && self.machine.is_stuck() {
                     break;
                 }
                 continue;
@@ -126,12 +126,6 @@ impl Run<'_> {
                 Err(_) => break,
             }
         }
-    }
-
-    /// Every node that is left waits for another: cannot happen in an acyclic graph, and must not hang if it does.
-    fn progress_possible(&self) -> bool {
-        let stuck = |id: NodeId| matches!(self.machine.state(id), State::Waiting | State::Unwanted | State::Ended(_));
-        !self.session.graph.ids().all(stuck)
     }
 
     fn name(&self, id: NodeId) -> String {
@@ -350,7 +344,7 @@ impl Run<'_> {
             return self.end_failed(waiting, Failure { message, ..Failure::default() }, 0);
         }
         if let Some(end) = self.outcome.ends[producer.index()].take() {
-            self.uncount(end);
+            self.outcome.counts.remove(end);
         }
         let evaluation = self.session.evaluate(producer, None, true);
         match evaluation {
@@ -366,18 +360,6 @@ impl Run<'_> {
                 self.end_failed(waiting, failure, 0);
             }
         }
-    }
-
-    fn uncount(&mut self, end: End) {
-        let counts = &mut self.outcome.counts;
-        let slot = match end {
-            End::Ran => &mut counts.ran,
-            End::Fresh => &mut counts.fresh,
-            End::Restored => &mut counts.restored,
-            End::Failed => &mut counts.failed,
-            End::Skipped => &mut counts.skipped,
-        };
-        *slot = slot.saturating_sub(1);
     }
 
     fn end_failed(&mut self, id: NodeId, failure: Failure, duration_ms: u64) {

@@ -139,12 +139,22 @@ pub struct Counts {
 impl Counts {
     /// Counts a node's end.
     pub fn add(&mut self, end: End) {
+        *self.of(end) += 1;
+    }
+
+    /// Takes back a count: the node is done again.
+    pub fn remove(&mut self, end: End) {
+        let count = self.of(end);
+        *count = count.saturating_sub(1);
+    }
+
+    fn of(&mut self, end: End) -> &mut u64 {
         match end {
-            End::Ran => self.ran += 1,
-            End::Fresh => self.fresh += 1,
-            End::Restored => self.restored += 1,
-            End::Failed => self.failed += 1,
-            End::Skipped => self.skipped += 1,
+            End::Ran => &mut self.ran,
+            End::Fresh => &mut self.fresh,
+            End::Restored => &mut self.restored,
+            End::Failed => &mut self.failed,
+            End::Skipped => &mut self.skipped,
         }
     }
 }

@@ -129,6 +129,12 @@ impl Machine {
         self.jobs.used
     }
 
+    /// Whether every node that is left waits for another: cannot happen in an acyclic graph, and must not hang if it
+    /// does.
+    pub fn is_stuck(&self) -> bool {
+        self.states.iter().all(|state| matches!(state, State::Waiting | State::Unwanted | State::Ended(_)))
+    }
+
     /// The next node to look at.
     pub fn next_ready(&mut self) -> Option<NodeId> {
         let (_, Reverse(id)) = self.ready.pop()?;
