@@ -7,11 +7,13 @@ mod support;
 
 mod cli_reference;
 mod diagnostics;
+mod discovered;
 mod docs;
 mod failure;
 mod forgotten;
 mod language;
 mod layering;
+mod meanwhile;
 mod moved_output;
 mod pipelines;
 mod process;
