@@ -148,7 +148,7 @@ impl Observer {
                 Ok(Some(Content::Symlink(target.to_string_lossy().into_owned())))
             }
             FileKind::Dir => {
-                let listing = self.tree(bare, rows)?;
+                let listing = self.listing(bare, rows, true)?;
                 let bytes = listing.encode();
                 Ok(Some(Content::Tree { listing: BlobDigest::of(&bytes), size: listing.size() }))
             }
@@ -157,12 +157,21 @@ impl Observer {
         }
     }
 
-    /// Everything below a directory, by path relative to it.
+    /// Every file and link below a directory, by path relative to it.
     ///
     /// # Errors
     /// If something below cannot be read.
     pub fn tree(&mut self, dir: &str, rows: &mut Vec<PathId>) -> Result<Listing, ObserveError> {
-        let files = self.walk(dir, rows, &|_| true, usize::MAX)?;
+        self.listing(dir, rows, false)
+    }
+
+    /// What is below a directory; as an output, the folders with nothing in them belong to it.
+    fn listing(&mut self, dir: &str, rows: &mut Vec<PathId>, empty_folders: bool) -> Result<Listing, ObserveError> {
+        let mut folders = Vec::new();
+        let mut files = self.walk(dir, rows, &|_| true, usize::MAX, &mut folders)?;
+        if empty_folders {
+            files.extend(folders.into_iter().filter(|folder| folder != dir));
+        }
         let ids: Vec<PathId> = files.iter().map(|path| self.table.intern(path)).collect();
         self.look_all(&ids);
         let prefix = if dir.is_empty() { 0 } else { dir.len() + 1 };
@@ -175,13 +184,15 @@ impl Observer {
         Ok(Listing::new(entries))
     }
 
-    /// Paths of all files and links below `dir` that `keep` accepts, sorted bytewise. Every folder visited is a row.
+    /// Paths of all files and links below `dir` that `keep` accepts, sorted bytewise. Every folder visited is a row; those
+    /// with nothing in them are added to `empty`.
     fn walk(
         &mut self,
         dir: &str,
         rows: &mut Vec<PathId>,
         keep: &dyn Fn(&str) -> bool,
         depth: usize,
+        empty: &mut Vec<String>,
     ) -> Result<Vec<String>, ObserveError> {
         let mut found = Vec::new();
         let mut open = vec![(dir.to_owned(), depth)];
@@ -193,6 +204,9 @@ impl Observer {
                 Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => continue,
                 Err(error) => return Err(ObserveError::List { path: dir, error }),
             };
+            if names.is_empty() {
+                empty.push(dir.clone());
+            }
             for (name, kind) in names {
                 let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
                 match kind {
@@ -227,7 +241,7 @@ impl Observer {
                 let depth =
                     if pattern.contains("**") { usize::MAX } else { pattern[prefix.len()..].matches('/').count() };
                 let dir = prefix.trim_end_matches('/').to_owned();
-                let files = self.walk(&dir, rows, &|path| glob.is_match(path), depth)?;
+                let files = self.walk(&dir, rows, &|path| glob.is_match(path), depth, &mut Vec::new())?;
                 paths.extend(files);
                 continue;
             }
@@ -238,7 +252,7 @@ impl Observer {
             let bare = if bare == "." { "" } else { bare };
             let id = self.look(bare);
             match self.table.entry(id).stamp.kind {
-                FileKind::Dir => paths.extend(self.walk(bare, rows, &|_| true, usize::MAX)?),
+                FileKind::Dir => paths.extend(self.walk(bare, rows, &|_| true, usize::MAX, &mut Vec::new())?),
                 // A folder that only other nodes fill does not exist yet.
                 FileKind::Absent if pattern.ends_with('/') || declared.is_below(bare) => rows.push(id),
                 FileKind::Absent => return Err(ObserveError::Missing { path: pattern.clone() }),

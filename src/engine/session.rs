@@ -205,7 +205,7 @@ impl Session {
 
     /// A stored directory listing.
     pub fn listing(&self, digest: &BlobDigest) -> Option<Listing> {
-        Listing::decode(&self.cache.read_blob(digest, u64::MAX)?)
+        Listing::read(digest, || self.cache.read_blob(digest, u64::MAX))
     }
 
     /// Marks whatever stands at a node's output paths as made by it: replacing that later loses no edit.

@@ -107,7 +107,11 @@ pub fn capture(world: &World, base: &Path, path: &str) -> Result<Option<Content>
     let mut entries = Vec::new();
     let mut open = vec![(full, String::new())];
     while let Some((dir, prefix)) = open.pop() {
-        for (name, kind) in list_dir(&dir).map_err(WorkError::io(dir.display().to_string()))? {
+        let names = list_dir(&dir).map_err(WorkError::io(dir.display().to_string()))?;
+        if names.is_empty() && !prefix.is_empty() {
+            entries.push((prefix.trim_end_matches('/').to_owned(), Listing::empty_folder()));
+        }
+        for (name, kind) in names {
             let (child, path) = (dir.join(&name), format!("{prefix}{name}"));
             if kind == FileKind::Dir {
                 open.push((child, format!("{path}/")));
@@ -205,7 +209,7 @@ fn make_dir(dir: &Path, path: &str) -> Result<(), LayOutError> {
 
 /// A stored directory listing.
 pub fn read_listing(world: &World, digest: &BlobDigest) -> Option<Listing> {
-    Listing::decode(&world.cache.read_blob(digest, u64::MAX)?)
+    Listing::read(digest, || world.cache.read_blob(digest, u64::MAX))
 }
 
 /// Stats what was written, so that the path table knows it.

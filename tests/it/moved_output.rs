@@ -25,3 +25,20 @@ fn a_command_runs_again_for_its_new_output() {
     assert_eq!(space.build(&[]).ran, 1);
     assert_eq!(space.read("two.txt"), "text");
 }
+
+#[test]
+fn folders_with_nothing_in_them_are_part_of_a_folder() {
+    let space = crate::support::Space::with(
+        "nodes: {a: {exec: {command: [sh, -c, 'mkdir -p out/logs/old out/bin; cp in out/bin/x'], inputs: [in], outputs: [out/]}}}",
+    );
+    space.write("in", "1");
+    space.build(&[]);
+    assert_eq!(space.build(&[]), crate::support::counts(0, 0, 1));
+    space.remove("out");
+    assert_eq!(space.build(&[]), crate::support::counts(0, 1, 0));
+    assert!(space.exists("out/logs/old"), "restored as it was made");
+    std::fs::create_dir(space.root().join("out/more")).unwrap();
+    assert_eq!(space.build(&[]), crate::support::counts(0, 1, 0));
+    assert!(!space.exists("out/more"));
+    assert_eq!(space.build(&[]), crate::support::counts(0, 0, 1));
+}

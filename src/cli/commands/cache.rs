@@ -157,7 +157,7 @@ pub(in crate::cli) fn blobs_of(cache: &Cache, payload: &[u8]) -> Vec<BlobDigest>
     }
     for output in record.alternatives.iter().flat_map(|alternative| &alternative.result.outputs) {
         if let Content::Tree { listing, .. } = &output.content
-            && let Some(listing) = cache.read_blob(listing, u64::MAX).and_then(|bytes| Listing::decode(&bytes))
+            && let Some(listing) = Listing::read(listing, || cache.read_blob(listing, u64::MAX))
         {
             blobs.extend(listing.0.iter().filter_map(|(_, content)| match content {
                 Content::File(file) => Some(file.digest),
