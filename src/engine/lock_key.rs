@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::action::result::{ActionResult, Content};
+use crate::engine::job::file_name;
+use crate::graph::node::Node;
 use crate::layer::component_dependencies::is_selected;
 use crate::layer::tags::TagSet;
 
@@ -32,6 +34,13 @@ pub(in crate::engine) fn overlay_key(
         modules.iter().for_each(|module| add(module));
     }
     Some(hasher.finalize().to_hex()[..32].to_owned())
+}
+
+/// The folder of `ocelot.lock.d/` for an overlay: a tree that is prepared anew takes the place of the one before, and
+/// never that of another overlay or of another pipeline, which are in the same lock.
+pub(in crate::engine) fn lock_folder(pipeline: &str, node: &Node) -> String {
+    let words = [pipeline, &node.base].into_iter().chain(node.values.iter().map(String::as_str));
+    file_name(&words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-"))
 }
 
 #[cfg(test)]

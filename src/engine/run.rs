@@ -12,7 +12,8 @@ use crate::action::verdict::{Decision, Reason, Verdict};
 use crate::base::digest::ActionDigest;
 use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
-use crate::engine::job::{command_line, file_name};
+use crate::engine::job::command_line;
+use crate::engine::lock_key::lock_folder;
 use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::{Known, Session};
 use crate::engine::workers::{Message, Workers};
@@ -213,7 +214,7 @@ impl Run<'_> {
     /// Notes module files that the lock should keep; whether there were any that it does not have.
     fn adopt_prepared(&mut self, id: NodeId, result: &ActionResult) -> bool {
         let Some((key, prepared)) = self.session.unlocked_modules(id, result) else { return false };
-        let name = file_name(&self.session.graph.node(id).values.join("-"));
+        let name = lock_folder(&self.session.graph.name, self.session.graph.node(id));
         self.session.prepared.insert(key.clone(), prepared.clone());
         self.outcome.prepared.insert(key, (name, prepared));
         true
