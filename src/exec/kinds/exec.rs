@@ -259,22 +259,29 @@ fn read_depfile(world: &World, job: &Job, exec: &Exec, depfile: &Path, base: &Pa
     let is_input = |path: &str| files.contains(path) || job.deps.iter().any(|dep| covers(&dep.field, path));
     let own = exec.all_outputs();
     let dir = exec.dir.as_deref().unwrap_or_default();
+    let paths: Vec<(String, String)> = named
+        .into_iter()
+        .map(|name| (depfile::relative(&name, dir, base, &world.root), name))
+        .filter(|(path, _)| !own.iter().any(|output| covers(output, path)) && !is_input(path))
+        .collect();
+    let refuse_generated =
+        |paths: &mut dyn Iterator<Item = &str>| match job.declared.unreachable(&job.graph, job.id, paths) {
+            Some(other) => Err(WorkError::Invalid(format!(
+                "the depfile names `{other}`, which another node makes, but it is no declared input; \
+             add it to `inputs`, so that it is made first"
+            ))),
+            None => Ok(()),
+        };
+    // Before any is looked at: the node that makes it may be replacing it at this moment.
+    refuse_generated(&mut paths.iter().map(|(path, _)| path.as_str()))?;
     let mut found = Named::default();
-    for name in named {
-        let path = depfile::relative(&name, dir, base, &world.root);
-        if own.iter().any(|output| covers(output, &path)) || is_input(&path) {
-            continue;
-        }
+    for (path, name) in paths {
         if !found.add(world, path)? {
             let message = format!("{shown} names `{name}`, which does not exist or cannot be read");
             return Err(WorkError::Invalid(message));
         }
     }
-    if let Some(other) = job.declared.unreachable(&job.graph, job.id, found.0.keys().map(String::as_str)) {
-        return Err(WorkError::Invalid(format!(
-            "the depfile names `{other}`, which another node makes, but it is no declared input; \
-             add it to `inputs`, so that it is made first"
-        )));
-    }
+    // Links have led to further paths.
+    refuse_generated(&mut found.0.keys().map(String::as_str))?;
     Ok(found)
 }
