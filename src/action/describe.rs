@@ -3,6 +3,7 @@
 use crate::action::manifest::{Manifest, ManifestBuilder};
 use crate::action::result::{ActionResult, Content};
 use crate::graph::node::{Kind, Node};
+use crate::layer::deflate::Recipe;
 
 /// What a node's digest is made of, beside its own configuration.
 #[derive(Clone, Debug, Default)]
@@ -190,7 +191,7 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
             m.optional("output", k.output.as_deref());
         }
         Kind::Package(k) => {
-            m.field("recipe", &crate::action::describe::zip_recipe().to_string());
+            m.field("recipe", &Recipe::CURRENT.number.to_string());
             m.optional("output", k.output.as_deref());
         }
         // `smoke` is judged on reading, and is not in the digest.
@@ -211,9 +212,4 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
         }
         Kind::Release(k) => m.field("repo", &k.repo),
     }
-}
-
-/// The zip recipe in force; `layer::zip_write` implements it.
-pub const fn zip_recipe() -> u32 {
-    1
 }

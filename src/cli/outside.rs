@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::engine::session::{Outside, ReceiptAnswer, ReceiptQuery};
+use crate::engine::session::Outside;
 use crate::exec::receipt::{self, Effect};
 use crate::outside::git::{GitRef, local};
 
@@ -27,9 +27,7 @@ impl Outside for RealOutside {
         Ok((resolved.commit.to_string(), watch))
     }
 
-    fn receipt(&self, query: &ReceiptQuery<'_>) -> ReceiptAnswer {
-        let ReceiptQuery { pipeline, node, action, layer } = *query;
-        let answer = receipt::look_up(&self.root, &Effect { pipeline, node, action, layer });
-        ReceiptAnswer { state: answer.state, result: answer.result, watch: answer.watch }
+    fn receipt(&self, effect: &Effect<'_>) -> receipt::Answer {
+        receipt::look_up(&self.root, effect)
     }
 }

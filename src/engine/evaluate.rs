@@ -14,7 +14,6 @@ use crate::exec::api::{InputFile, Prepared, Tool};
 use crate::graph::node::{Class, Kind, Node, Role, Source};
 use crate::layer::component::overlay_files;
 use crate::layer::tags::TagSet;
-use crate::store::path_table::FileKind;
 
 /// What was found out about a node.
 #[derive(Clone, Debug)]
@@ -287,12 +286,6 @@ impl Session {
     /// The fields of a stored manifest.
     pub fn stored_manifest(&self, action: &ActionDigest) -> Option<Vec<(String, String)>> {
         read_fields(&self.cache.read_blob(&BlobDigest::from_bytes(*action.as_bytes()), u64::MAX)?)
-    }
-
-    /// Whether a row is something other than absent.
-    pub fn exists(&mut self, path: &str) -> bool {
-        let id = self.observer.look(path);
-        self.observer.table.entry(id).stamp.kind != FileKind::Absent
     }
 }
 

@@ -7,7 +7,8 @@ use crate::action::result::{ActionResult, Content, Record};
 use crate::action::verdict::{Lookup, OutputState, ReceiptState};
 use crate::base::digest::ActionDigest;
 use crate::base::id::{NodeId, PathId};
-use crate::engine::session::{ReceiptQuery, Session};
+use crate::engine::session::Session;
+use crate::exec::receipt::Effect;
 use crate::graph::node::{Class, Kind, Node};
 
 impl Session {
@@ -28,8 +29,8 @@ impl Session {
         if node.class == Class::Effect {
             let action = manifest.action.to_hex();
             let layer = node.field("layer").next().and_then(|dep| self.result(dep)).cloned();
-            let query = ReceiptQuery { pipeline: &self.graph.name, node, action: &action, layer: layer.as_deref() };
-            let answer = self.outside.receipt(&query);
+            let effect = Effect { pipeline: &self.graph.name, node, action: &action, layer: layer.as_deref() };
+            let answer = self.outside.receipt(&effect);
             for file in answer.watch {
                 if let Some(file) = file.to_str() {
                     rows.push(self.observer.look(file));
@@ -42,13 +43,9 @@ impl Session {
             };
             return (lookup, result, answer.state, rows);
         }
-        if is_open {
-            let known = self.own_is_known(id, manifest);
-            let lookup = if known { Lookup::CombinationUnknown } else { Lookup::OwnUnknown };
-            return (lookup, None, ReceiptState::Missing, rows);
-        }
-        let Some(result) = self.record(id, &manifest.action, &mut rows) else {
-            let known = self.own_is_known(id, manifest);
+        let result = if is_open { None } else { self.record(id, &manifest.action, &mut rows) };
+        let Some(result) = result else {
+            let known = self.cache.has_own(&manifest.own);
             let lookup = if known { Lookup::CombinationUnknown } else { Lookup::OwnUnknown };
             return (lookup, None, ReceiptState::Missing, rows);
         };
@@ -67,10 +64,6 @@ impl Session {
             }
         }
         result
-    }
-
-    fn own_is_known(&self, _id: NodeId, manifest: &Manifest) -> bool {
-        self.cache.has_own(&manifest.own)
     }
 
     /// The stored result of an action, under the discovered inputs that the disk has now.

@@ -15,8 +15,9 @@ use crate::engine::sources::Sources;
 use crate::engine::state::{NodeMemory, Proof};
 use crate::engine::tools::Tools;
 use crate::exec::api::Prepared;
+use crate::exec::receipt::{self, Effect};
 use crate::graph::declared::Declared;
-use crate::graph::node::{Graph, Kind, Node, Pin};
+use crate::graph::node::{Graph, Kind, Pin};
 use crate::store::cache::Cache;
 
 /// What does not belong to the graph but decides what a run does.
@@ -45,31 +46,7 @@ pub trait Outside {
     fn local_revision(&self, repo: &str, reference: &str) -> Result<(String, Vec<PathBuf>), String>;
 
     /// What a receipt says of an effect under this digest; the file is to be watched.
-    fn receipt(&self, query: &ReceiptQuery<'_>) -> ReceiptAnswer;
-}
-
-/// A question about a receipt.
-#[derive(Clone, Copy, Debug)]
-pub struct ReceiptQuery<'a> {
-    /// The pipeline's name.
-    pub pipeline: &'a str,
-    /// The effect.
-    pub node: &'a Node,
-    /// The action digest, as hexadecimal digits.
-    pub action: &'a str,
-    /// The layer that a `publish` ships.
-    pub layer: Option<&'a ActionResult>,
-}
-
-/// What receipts say.
-#[derive(Clone, Debug)]
-pub struct ReceiptAnswer {
-    /// For the verdict.
-    pub state: crate::action::verdict::ReceiptState,
-    /// What the effect left, if the receipt is valid.
-    pub result: Option<ActionResult>,
-    /// Files whose stat proves the answer.
-    pub watch: Vec<PathBuf>,
+    fn receipt(&self, effect: &Effect<'_>) -> receipt::Answer;
 }
 
 /// How a node stands in this run.

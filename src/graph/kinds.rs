@@ -207,8 +207,7 @@ pub fn expand_kind(file: &NodeFile, scope: &Scope<'_>, around: &dyn Surroundings
     if let Some(k) = &file.report {
         let mut formats = Vec::new();
         for item in &k.formats.items {
-            let list = Texts { items: vec![item.clone()], is_list: true };
-            for value in scope.texts(&list)? {
+            for value in scope.elements(item)? {
                 formats.push(check_choice(&value, item.span, "report format", &REPORT_FORMATS)?);
             }
         }
@@ -230,7 +229,7 @@ fn expand_exec(file: &ExecFile, scope: &Scope<'_>) -> Result<Exec, Diagnostic> {
                 .label(word.span, "a value would be read as code")
                 .help("pass the value by `env`, and read it in the script as `\"$NAME\"`"));
         }
-        command.extend(scope.texts(&Texts { items: vec![word.clone()], is_list: true })?);
+        command.extend(scope.elements(word)?);
     }
     let mut env = BTreeMap::new();
     for (name, value) in &file.env {
@@ -341,7 +340,7 @@ fn directory(text: Option<&Text>, scope: &Scope<'_>) -> Result<Option<String>, D
 fn project_paths(texts: &Texts, scope: &Scope<'_>) -> Result<Vec<String>, Diagnostic> {
     let mut out = Vec::with_capacity(texts.items.len());
     for item in &texts.items {
-        for value in scope.texts(&Texts { items: vec![item.clone()], is_list: true })? {
+        for value in scope.elements(item)? {
             out.push(normal(&value, item.span)?);
         }
     }
@@ -351,7 +350,7 @@ fn project_paths(texts: &Texts, scope: &Scope<'_>) -> Result<Vec<String>, Diagno
 fn input_patterns(texts: &Texts, scope: &Scope<'_>) -> Result<Vec<String>, Diagnostic> {
     let mut out = Vec::with_capacity(texts.items.len());
     for item in &texts.items {
-        for value in scope.texts(&Texts { items: vec![item.clone()], is_list: true })? {
+        for value in scope.elements(item)? {
             out.push(match value.strip_prefix('!') {
                 Some(excluded) => format!("!{}", normal(excluded, item.span)?),
                 None => normal(&value, item.span)?,

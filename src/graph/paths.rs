@@ -76,12 +76,8 @@ pub(in crate::graph) fn check_and_join(drafts: &mut [Draft]) -> Result<(), Vec<D
         return Err(errors);
     }
     for (position, found) in edges {
-        let known: Vec<usize> = drafts[position].edges.iter().map(|(to, _)| *to).collect();
-        for (path, to) in found {
-            // `after:` on the same node stays: order and content are two reasons.
-            let _ = &known;
-            drafts[position].edges.push((to, Role::Path(path)));
-        }
+        // `after:` on the same node stays: order and content are two reasons.
+        drafts[position].edges.extend(found.into_iter().map(|(path, to)| (to, Role::Path(path))));
     }
     Ok(())
 }

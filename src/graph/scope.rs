@@ -105,13 +105,21 @@ impl Scope<'_> {
     pub fn texts(&self, texts: &Texts) -> Result<Vec<String>, Diagnostic> {
         let mut out = Vec::with_capacity(texts.items.len());
         for item in &texts.items {
-            let whole = item.value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-            match whole.and_then(|name| self.lookup(name)) {
-                Some(Value::Many(values)) => out.extend(values.iter().cloned()),
-                _ => out.push(self.text(item)?),
-            }
+            out.extend(self.elements(item)?);
         }
         Ok(out)
+    }
+
+    /// Expands one element of a list: several if it is only `${list}`.
+    ///
+    /// # Errors
+    /// As [`Self::text`].
+    pub fn elements(&self, item: &Text) -> Result<Vec<String>, Diagnostic> {
+        let whole = item.value.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        match whole.and_then(|name| self.lookup(name)) {
+            Some(Value::Many(values)) => Ok(values.to_vec()),
+            _ => Ok(vec![self.text(item)?]),
+        }
     }
 
     /// Expands an optional text.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::base::diag::{self, Diagnostic, SourceMap};
 use crate::graph::build::{self, Pipeline};
 use crate::graph::node::Graph;
-use crate::graph::scope::{ParamValue, Params};
+use crate::graph::scope::Params;
 use crate::project::around::{Around, DISTRIBUTIONS};
 use crate::project::lock::Lock;
 use crate::project::params::{self, ParamErrors, Sets, Words};
@@ -215,19 +215,4 @@ fn read_pipeline(
         }
         _ => Err(problems),
     }
-}
-
-/// The values of the parameters, for people.
-pub fn show_params(params: &Params) -> Vec<(String, String)> {
-    params
-        .iter()
-        .map(|(name, value)| {
-            let text = match value {
-                ParamValue::Text(text) => text.clone(),
-                ParamValue::List(list) => list.join(", "),
-                ParamValue::Unknown { .. } => "(not set)".to_owned(),
-            };
-            (name.clone(), text)
-        })
-        .collect()
 }

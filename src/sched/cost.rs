@@ -19,21 +19,3 @@ pub fn downstream(graph: &Graph, past_ms: impl Fn(NodeId) -> Option<u64>) -> Vec
     }
     cost
 }
-
-/// The costliest chain of dependencies among nodes that ran, first to last, with its length in milliseconds.
-pub fn critical_path(graph: &Graph, ran_ms: impl Fn(NodeId) -> Option<u64>) -> (Vec<NodeId>, u64) {
-    let mut best: Vec<(u64, Option<NodeId>)> = Vec::with_capacity(graph.nodes.len());
-    for id in graph.ids() {
-        let before = graph.node(id).deps().map(|dep| (best[dep.index()].0, Some(dep))).max_by_key(|(ms, _)| *ms);
-        let (ms, from) = before.unwrap_or((0, None));
-        best.push((ms + ran_ms(id).unwrap_or(0), from));
-    }
-    let Some(last) = graph.ids().max_by_key(|id| best[id.index()].0) else { return (Vec::new(), 0) };
-    let mut path = vec![last];
-    while let Some(from) = best[path[path.len() - 1].index()].1 {
-        path.push(from);
-    }
-    path.reverse();
-    path.retain(|id| ran_ms(*id).is_some());
-    (path, best[last.index()].0)
-}

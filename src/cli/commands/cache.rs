@@ -143,14 +143,9 @@ fn gc(process: &Process) -> Result<Exit, Stop> {
     Ok(Exit::Ok)
 }
 
-/// The record in a payload, whatever its key.
-fn record_in(payload: &[u8]) -> Option<Record> {
-    Record::decode_any(payload)
-}
-
 /// Every blob that a record needs: outputs, listings and what they list, logs, and its manifest.
 pub(in crate::cli) fn blobs_of(cache: &Cache, payload: &[u8]) -> Vec<BlobDigest> {
-    let Some(record) = record_in(payload) else { return Vec::new() };
+    let Some(record) = Record::decode_any(payload) else { return Vec::new() };
     let mut blobs = vec![BlobDigest::from_bytes(*record.action.as_bytes())];
     for (digest, _) in record.blobs() {
         blobs.push(digest);
@@ -170,7 +165,7 @@ pub(in crate::cli) fn blobs_of(cache: &Cache, payload: &[u8]) -> Vec<BlobDigest>
 
 /// The keys of a record that comes from elsewhere, as its own bytes give them.
 fn keys_of(payload: &[u8]) -> Option<(ActionDigest, OwnDigest)> {
-    record_in(payload).map(|record| (record.action, record.own))
+    Record::decode_any(payload).map(|record| (record.action, record.own))
 }
 
 fn export(process: &Process, select: &SelectArgs, out: &str) -> Result<Exit, Stop> {

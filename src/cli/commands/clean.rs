@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::action::result::Content;
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
@@ -38,7 +37,7 @@ pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit
             let Ok(Some(content)) = found else { continue };
             if workspace.session.made_here(bare, &content) {
                 remove(&root, bare)?;
-                removed += count(&content);
+                removed += 1;
             } else {
                 kept.push(bare.to_owned());
             }
@@ -51,12 +50,6 @@ pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit
     }
     print(&text);
     Ok(Exit::Ok)
-}
-
-fn count(content: &Content) -> u64 {
-    match content {
-        Content::File(_) | Content::Symlink(_) | Content::Tree { .. } => 1,
-    }
 }
 
 fn remove(root: &Path, path: &str) -> Result<(), Stop> {

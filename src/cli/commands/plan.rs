@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use crate::action::verdict::{Reason, Verdict};
 use crate::cli::args::{OutputForm, PlanArgs};
-use crate::cli::commands::{print, run};
+use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
+use crate::engine::plan::Plan;
 use crate::engine::session::Options;
 use crate::graph::build::does_work;
 use crate::report::lines::{Paint, duration};
@@ -43,12 +44,7 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
         }
         Opened::Session(workspace) => workspace,
     };
-    run::prepare(process, &mut workspace)?;
-    let wanted = workspace.wanted.clone();
-    let plan = workspace
-        .session
-        .plan(&wanted)
-        .map_err(|errors| super::validate::show_input_errors(process, &workspace.selection, &errors))?;
+    let plan = verdicts(process, &mut workspace)?;
     let session = &workspace.session;
     let mut out = String::new();
     let mut counts = [0usize; 6];
@@ -95,4 +91,15 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
     }
     print(&out);
     Ok(if args.exit_code && !plan.is_fresh(session) { Exit::Dirty } else { Exit::Ok })
+}
+
+/// The verdict of every node that the targets need; a mistake in their inputs is shown in the pipeline.
+///
+/// # Errors
+/// Every node whose inputs cannot be established.
+pub(in crate::cli) fn verdicts(process: &Process, workspace: &mut Workspace) -> Result<Plan, Stop> {
+    workspace
+        .session
+        .plan(&workspace.wanted)
+        .map_err(|errors| super::validate::show_input_errors(process, &workspace.selection, &errors))
 }

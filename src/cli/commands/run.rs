@@ -17,6 +17,7 @@ use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::Options;
 use crate::event::{Counts, Event, EventSink};
 use crate::exec::api::World;
+use crate::exec::outputs::remove_any;
 use crate::graph::build::does_work;
 use crate::graph::node::{Kind, Node};
 use crate::outside::process::cancel::{Cancel, Level};
@@ -87,6 +88,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         }
         Opened::Session(workspace) => workspace,
     };
+    // What a killed run left half-done; a run with nothing to do lays nothing out.
+    let scratch = workspace.state.scratch();
+    remove_any(&scratch).and_then(|()| std::fs::create_dir(&scratch)).ok();
     refuse_unsupported(&workspace)?;
     if !extra_args.is_empty() {
         let [target] = workspace.targets[..] else {
@@ -208,8 +212,6 @@ fn acquire(process: &Process, root: &Path, cancel: &Cancel, sink: &mut dyn Event
         LockError::GaveUp { .. } => Stop { exit: Exit::Signal(130), text: format!("error: {error}\n") },
         error => Stop::environment(error),
     })?;
-    // What a killed run left half-done.
-    crate::exec::outputs::remove_any(&folder.join("tmp")).and_then(|()| std::fs::create_dir(folder.join("tmp"))).ok();
     if let Some(warning) = held.warning() {
         sink.event(&Event::Warning { node: None, message: warning.to_string() });
     }

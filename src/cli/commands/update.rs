@@ -9,6 +9,7 @@ use crate::cli::workspace::{self, Workspace};
 use crate::engine::outcome::RunOutcome;
 use crate::event::{Event, EventSink};
 use crate::graph::node::{CloneKind, Graph, Kind, Source};
+use crate::layer::deflate::Recipe;
 use crate::project::lock::Lock;
 use crate::spec::lock::{LockFile, LockedSource, VERSION};
 
@@ -64,9 +65,9 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
         lock.file.pin(source);
     }
     fill(&mut lock.file, None);
-    if lock.file.zip != crate::action::describe::zip_recipe() {
-        text.push_str(&format!("zip recipe: {} -> {}\n", lock.file.zip, crate::action::describe::zip_recipe()));
-        lock.file.zip = crate::action::describe::zip_recipe();
+    if lock.file.zip != Recipe::CURRENT.number {
+        text.push_str(&format!("zip recipe: {} -> {}\n", lock.file.zip, Recipe::CURRENT.number));
+        lock.file.zip = Recipe::CURRENT.number;
     }
     let out = args.out.as_deref().or(process.common.lock.as_deref());
     lock.write(&root, out)
@@ -99,7 +100,7 @@ fn locked(clone: &CloneKind, pin: &crate::graph::node::Pin) -> LockedSource {
 fn fill(file: &mut LockFile, go: Option<&str>) {
     file.version = VERSION;
     if file.zip == 0 {
-        file.zip = crate::action::describe::zip_recipe();
+        file.zip = Recipe::CURRENT.number;
     }
     if file.go.is_none() {
         file.go = go.map(str::to_owned);

@@ -7,7 +7,7 @@ use crate::base::clock::format_utc;
 use crate::base::digest::BlobDigest;
 use crate::base::id::NodeId;
 use crate::cli::args::{NodeArgs, SelectArgs};
-use crate::cli::commands::{print, run};
+use crate::cli::commands::{plan, print};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection::{self, LastRun};
@@ -36,12 +36,7 @@ fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>, Stop> {
 /// If the project or the node is wrong.
 pub(in crate::cli) fn why(process: &Process, args: &NodeArgs) -> Result<Exit, Stop> {
     let mut workspace = open(process, args)?;
-    run::prepare(process, &mut workspace)?;
-    let wanted = workspace.wanted.clone();
-    let plan = workspace
-        .session
-        .plan(&wanted)
-        .map_err(|errors| super::validate::show_input_errors(process, &workspace.selection, &errors))?;
+    let plan = plan::verdicts(process, &mut workspace)?;
     let mut out = String::new();
     for target in workspace.targets.clone() {
         explain(&workspace, &plan, target, &mut out);

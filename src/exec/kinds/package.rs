@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread::available_parallelism;
 
-use crate::action::describe::zip_recipe;
 use crate::action::result::{Content, FileContent, Output};
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::kinds::blob;
@@ -36,11 +35,9 @@ pub(in crate::exec) fn run(
         )));
     }
     let (binary, config) = (blob::read(world, job, "binary", "binary")?, blob::read(world, job, "config", "config")?);
-    let recipe = Recipe::by_number(zip_recipe());
-    let recipe = recipe.ok_or_else(|| WorkError::Internal(format!("there is no zip recipe {}", zip_recipe())))?;
     let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let entries = collector_layer(&binary, &config);
-    let zip = write_zip(&entries, recipe, threads).map_err(|error| WorkError::Invalid(error.to_string()))?;
+    let zip = write_zip(&entries, Recipe::CURRENT, threads).map_err(|error| WorkError::Invalid(error.to_string()))?;
     let sha256 = Sha256Sum::of(&zip);
     let unzipped: usize = entries.iter().filter_map(|entry| entry.data).map(<[u8]>::len).sum();
 
