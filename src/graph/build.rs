@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::id::{NodeId, PoolId};
 use crate::base::suggest;
+use crate::graph::elsewhere::{Choices, Elsewhere};
 use crate::graph::expand::{Instances, expand, instance_name};
 use crate::graph::kinds::{self, Surroundings};
 use crate::graph::node::{Edge, Graph, Kind, Node, Pool, Role};
@@ -40,11 +41,16 @@ pub(in crate::graph) struct Draft {
     pub(in crate::graph) span: Span,
 }
 
-/// Builds the graph of a pipeline under these parameters.
+/// Builds the graph of a pipeline under these parameters, each of which could have been any of its `choices`.
 ///
 /// # Errors
 /// All problems found, unsorted.
-pub fn build(pipeline: &Pipeline, params: &Params, around: &dyn Surroundings) -> Result<Graph, Vec<Diagnostic>> {
+pub fn build(
+    pipeline: &Pipeline,
+    params: &Params,
+    choices: &Choices,
+    around: &dyn Surroundings,
+) -> Result<Graph, Vec<Diagnostic>> {
     let file = &pipeline.file;
     let mut errors = Vec::new();
     let kinds = kind_keys(pipeline, &mut errors);
@@ -52,10 +58,8 @@ pub fn build(pipeline: &Pipeline, params: &Params, around: &dyn Surroundings) ->
     if !errors.is_empty() {
         return Err(errors);
     }
-    let (expanded, absent) = expand(&file.nodes, params, |node| {
-        let fields = kinds::references(node);
-        fields.iter().filter(|field| !field.tolerant).flat_map(|field| field.references).collect()
-    })?;
+    let elsewhere = Elsewhere::new(&file.nodes, params, choices);
+    let (expanded, absent) = expand(&file.nodes, params, &elsewhere)?;
     let pools: Vec<Pool> = file.pools.iter().map(|(name, depth)| Pool { name: name.clone(), depth: *depth }).collect();
 
     let mut drafts = Vec::with_capacity(expanded.values().map(|instances| instances.values.len()).sum());
@@ -92,12 +96,12 @@ pub fn build(pipeline: &Pipeline, params: &Params, around: &dyn Surroundings) ->
     if !errors.is_empty() {
         return Err(errors);
     }
-    paths::check_and_join(&mut drafts)?;
+    let unmade = paths::check_and_join(&mut drafts, &elsewhere, &absent)?;
     let nodes = order::topological(drafts)?;
     let axes = expanded.iter().map(|(base, instances)| ((*base).to_owned(), instances.axes.clone())).collect();
     let default_targets = file.default.items.iter().map(|text| text.value.clone()).collect();
     let name = file.name.as_ref().map_or_else(|| pipeline.fallback_name.clone(), |name| name.value.clone());
-    let graph = Graph { name, nodes, pools, default_targets, absent, axes };
+    let graph = Graph { name, nodes, pools, default_targets, absent, axes, unmade };
     check_defaults(file, &graph)?;
     Ok(graph)
 }

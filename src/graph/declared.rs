@@ -15,10 +15,11 @@ pub struct Declared {
 }
 
 impl Declared {
-    /// All that the nodes of `graph` declare.
+    /// All that the nodes of `graph` declare, in this run or under other parameters.
     pub fn of(graph: &Graph) -> Self {
         let mut declared = Self::default();
-        for output in graph.nodes.iter().flat_map(|node| node.outputs()) {
+        let unmade = graph.unmade.iter().map(String::as_str);
+        for output in graph.nodes.iter().flat_map(|node| node.outputs()).chain(unmade) {
             declared.folders |= output.ends_with('/');
             declared.paths.insert(output.to_owned());
         }

@@ -6,9 +6,10 @@ use indexmap::IndexMap;
 
 use crate::base::diag::Diagnostic;
 use crate::base::suggest;
+use crate::graph::elsewhere::Elsewhere;
+use crate::graph::kinds;
 use crate::graph::scope::{ParamValue, Params, Scope};
 use crate::spec::pipeline::NodeFile;
-use crate::spec::value::Reference;
 
 /// The instances of one node of the file.
 pub(in crate::graph) struct Instances<'a> {
@@ -39,17 +40,17 @@ pub(in crate::graph) fn instance_name(base: &str, values: &[String]) -> String {
 /// switched them off.
 pub(in crate::graph) type Expanded<'a> = (IndexMap<&'a str, Instances<'a>>, BTreeMap<String, String>);
 
-/// Expands every node. `strict_refs` lists the strict references of a node.
+/// Expands every node.
 ///
 /// # Errors
 /// Every problem found with axes and `when:`.
 pub(in crate::graph) fn expand<'a>(
     nodes: &'a IndexMap<String, NodeFile>,
     params: &Params,
-    strict_refs: impl Fn(&'a NodeFile) -> Vec<&'a Reference>,
+    elsewhere: &Elsewhere<'a>,
 ) -> Result<Expanded<'a>, Vec<Diagnostic>> {
     let mut errors = Vec::new();
-    let absent = find_absent(nodes, params, strict_refs, &mut errors);
+    let absent = find_absent(nodes, params, elsewhere, &mut errors);
     let mut expanded = IndexMap::new();
     let mut first = 0;
     for (name, file) in nodes.iter().filter(|(name, _)| !absent.contains_key(*name)) {
@@ -70,13 +71,14 @@ pub(in crate::graph) fn expand<'a>(
 fn find_absent<'a>(
     nodes: &'a IndexMap<String, NodeFile>,
     params: &Params,
-    strict_refs: impl Fn(&'a NodeFile) -> Vec<&'a Reference>,
+    elsewhere: &Elsewhere<'a>,
     errors: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, String> {
     let mut absent = BTreeMap::new();
     let mut referrers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, file) in nodes {
-        for reference in strict_refs(file) {
+        let fields = kinds::references(file);
+        for reference in fields.iter().filter(|field| !field.tolerant).flat_map(|field| field.references) {
             referrers.entry(&reference.node.value).or_default().push(name);
         }
         let Some(when) = &file.when else { continue };
@@ -99,10 +101,15 @@ fn find_absent<'a>(
             }
         }
     }
+    if absent.is_empty() {
+        return absent;
+    }
+    let readers = elsewhere.readers();
     let mut queue: Vec<String> = absent.keys().cloned().collect();
     while let Some(gone) = queue.pop() {
         let why = absent[&gone].clone();
-        for &referrer in referrers.get(gone.as_str()).into_iter().flatten() {
+        let orphans = readers.orphans(&gone, |node| absent.contains_key(node));
+        for &referrer in referrers.get(gone.as_str()).into_iter().flatten().chain(&orphans) {
             if !absent.contains_key(referrer) {
                 absent.insert(referrer.to_owned(), why.clone());
                 queue.push(referrer.to_owned());

@@ -95,6 +95,9 @@ pub struct Field<'a> {
     pub references: &'a [Reference],
 }
 
+/// What is added to the path of a layer for its checksum file.
+pub(in crate::graph) const CHECKSUM_SUFFIX: &str = ".sha256";
+
 /// Which kinds a field may name; empty means any.
 pub fn accepted_kinds(kind: &str, field: &str) -> &'static [&'static str] {
     match (kind, field) {
@@ -191,7 +194,7 @@ pub fn expand_kind(file: &NodeFile, scope: &Scope<'_>, around: &dyn Surroundings
     }
     if let Some(k) = &file.package {
         let output = path(k.output.as_ref(), scope)?;
-        let checksum = output.as_ref().map(|path| format!("{path}.sha256"));
+        let checksum = output.as_ref().map(|path| format!("{path}{CHECKSUM_SUFFIX}"));
         return Ok((Kind::Package(Box::new(Package { output, checksum })), Class::Pure));
     }
     if let Some(k) = &file.check {

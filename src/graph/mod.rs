@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod declared;
+pub mod elsewhere;
 mod expand;
 pub mod kinds;
 pub mod node;

@@ -1,6 +1,6 @@
 //! What a node instance is: its kind with every value expanded, its class, and its edges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ pub struct Graph {
     pub absent: BTreeMap<String, String>,
     /// The axes of each node of the file, in `for` order: what a target pattern is matched against.
     pub axes: BTreeMap<String, Vec<String>>,
+    /// Outputs that the file declares only under other parameters: an earlier run may have left them, and they are never
+    /// sources.
+    pub unmade: BTreeSet<String>,
 }
 
 impl Graph {

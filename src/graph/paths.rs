@@ -1,12 +1,13 @@
 //! Declared outputs: no two overlap, none is also a source, and an `exec` input that is one makes an edge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::base::diag::Diagnostic;
 use crate::base::rel_path;
 use crate::graph::build::Draft;
+use crate::graph::elsewhere::Elsewhere;
 use crate::graph::node::{Kind, Role};
 
 /// Compiles a glob as the language defines it: `*` stays within a folder, hidden files match.
@@ -22,11 +23,16 @@ pub fn compile_glob(glob: &str) -> Result<GlobMatcher, String> {
         .map_err(|error| error.kind().to_string())
 }
 
-/// Checks outputs and adds an edge for every input path that another node declares as output.
+/// Checks outputs and adds an edge for every input path that another node declares as output. The outputs that only
+/// nodes of other runs declare are the result.
 ///
 /// # Errors
 /// All problems found.
-pub(in crate::graph) fn check_and_join(drafts: &mut [Draft]) -> Result<(), Vec<Diagnostic>> {
+pub(in crate::graph) fn check_and_join(
+    drafts: &mut [Draft],
+    elsewhere: &Elsewhere<'_>,
+    absent: &BTreeMap<String, String>,
+) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut producers: BTreeMap<String, usize> = BTreeMap::new();
     for (position, draft) in drafts.iter().enumerate() {
@@ -58,10 +64,21 @@ pub(in crate::graph) fn check_and_join(drafts: &mut [Draft]) -> Result<(), Vec<D
             errors.push(twice(output, &drafts[*other], &drafts[*position]));
         }
     }
+    let unmade = elsewhere.unmade(absent, |path| producers.contains_key(path));
     let mut edges = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         let Kind::Exec(exec) = &draft.node.kind else { continue };
         let program = program_inside(&exec.command[0]);
+        if !unmade.is_empty()
+            && let Some((path, maker)) = made_elsewhere(&exec.inputs, program.as_deref(), &producers, &unmade)
+        {
+            errors
+                .push(Diagnostic::error(format!("`{path}` is not made in this run")).label(draft.span, "reads it").help(
+                format!(
+                    "node `{maker}` makes it only under other parameters; what an earlier run left there is no source"
+                ),
+            ));
+        }
         match inputs_from_nodes(&exec.inputs, program.as_deref(), &producers, position) {
             Ok(found) => edges.push((position, found)),
             Err(problem) => errors.push(match problem {
@@ -79,7 +96,27 @@ pub(in crate::graph) fn check_and_join(drafts: &mut [Draft]) -> Result<(), Vec<D
         // `after:` on the same node stays: order and content are two reasons.
         drafts[position].edges.extend(found.into_iter().map(|(path, to)| (to, Role::Path(path))));
     }
-    Ok(())
+    Ok(unmade.into_keys().collect())
+}
+
+/// The first path that an `exec` names, that no node of this run makes, and that one would make under other parameters;
+/// with that node.
+fn made_elsewhere<'a>(
+    inputs: &'a [String],
+    program: Option<&'a str>,
+    producers: &BTreeMap<String, usize>,
+    unmade: &'a BTreeMap<String, String>,
+) -> Option<(&'a str, &'a str)> {
+    let inputs = inputs.iter().map(String::as_str).filter(|input| !input.starts_with('!') && !rel_path::is_glob(input));
+    inputs.chain(program).find_map(|path| {
+        let bare = path.trim_end_matches('/');
+        let folder = format!("{bare}/");
+        let around = || rel_path::parents(bare).chain([bare, folder.as_str()]);
+        let maker = around()
+            .find_map(|path| unmade.get(path))
+            .filter(|_| !around().any(|path| producers.contains_key(path)))?;
+        Some((path, maker.as_str()))
+    })
 }
 
 fn twice(output: &str, first: &Draft, second: &Draft) -> Diagnostic {

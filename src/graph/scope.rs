@@ -61,6 +61,19 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, ()> {
     Ok(out)
 }
 
+/// The names that a text reads, each once; none if it cannot be read.
+pub(in crate::graph) fn names(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for piece in pieces(text).unwrap_or_default() {
+        if let Piece::Name(name) = piece
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// Whether a text reads any name.
 pub fn reads_names(text: &str) -> bool {
     pieces(text).is_ok_and(|pieces| pieces.iter().any(|piece| matches!(piece, Piece::Name(_))))

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::base::diag::{self, Diagnostic, SourceMap};
 use crate::graph::build::{self, Pipeline};
+use crate::graph::elsewhere::Choices;
 use crate::graph::node::Graph;
 use crate::graph::scope::Params;
 use crate::project::around::{Around, DISTRIBUTIONS};
@@ -88,7 +89,7 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     read.extend(lock.read.iter().cloned());
     let around = Around::new(request.root, &lock, request.sets, sources);
     let built = resolve_params(&pipeline.file, request, &around)
-        .and_then(|params| build::build(&pipeline, &params, &around).map(|graph| (params, graph)))
+        .and_then(|(params, choices)| build::build(&pipeline, &params, &choices, &around).map(|graph| (params, graph)))
         .map(|(params, mut graph)| {
             if graph.name.is_empty() {
                 // Receipts are kept by pipeline: two without a name are still two.
@@ -123,19 +124,25 @@ fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
     if params.keys().any(session) { REGION_VARIABLES.to_vec() } else { Vec::new() }
 }
 
-fn resolve_params(file: &PipelineFile, request: &Request<'_>, around: &Around<'_>) -> Result<Params, Vec<Diagnostic>> {
+fn resolve_params(
+    file: &PipelineFile,
+    request: &Request<'_>,
+    around: &Around<'_>,
+) -> Result<(Params, Choices), Vec<Diagnostic>> {
     let wants = |word: &str| file.params.values().any(|p| p.choices.items.iter().any(|text| text.value == word));
     let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { Vec::new() };
     let session = params::session_region(request.env, &|path| {
         around.note_read(path);
         std::fs::read_to_string(path).ok()
     });
+    let resolve = |words: &Words<'_>| {
+        let values = params::resolve(&file.params, request.sets, words)?;
+        Ok((values, params::choices(&file.params, words)))
+    };
     let resolved = if wants("regions") {
-        around.with_regions(|regions| {
-            params::resolve(&file.params, request.sets, &Words { distributions, regions, session })
-        })
+        around.with_regions(|regions| resolve(&Words { distributions, regions, session }))
     } else {
-        params::resolve(&file.params, request.sets, &Words { distributions, regions: None, session })
+        resolve(&Words { distributions, regions: None, session })
     };
     resolved.map_err(|errors| match errors {
         ParamErrors::File(problems) => problems,

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::base::diag::Diagnostic;
 use crate::base::suggest;
+use crate::graph::elsewhere::Choices;
 use crate::graph::scope::{ParamValue, Params};
 use crate::spec::config::RegionsFile;
 use crate::spec::pipeline::ParamFile;
@@ -71,6 +72,11 @@ pub fn resolve(params: &IndexMap<String, ParamFile>, sets: &Sets, words: &Words<
 
 fn word_of(param: &ParamFile, word: &str) -> bool {
     !param.default.is_list && param.default.items.first().is_some_and(|text| text.value == word)
+}
+
+/// What each parameter that has choices could be.
+pub fn choices(params: &IndexMap<String, ParamFile>, words: &Words<'_>) -> Choices {
+    params.iter().filter_map(|(name, param)| Some((name.clone(), choices_of(param, words)?))).collect()
 }
 
 /// What a parameter may be; `None` is anything.

@@ -9,6 +9,7 @@ mod cli_reference;
 mod diagnostics;
 mod discovered;
 mod docs;
+mod elsewhere;
 mod failure;
 mod forgotten;
 mod language;
