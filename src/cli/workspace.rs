@@ -241,8 +241,7 @@ pub(in crate::cli) fn select_stop(error: SelectError) -> Stop {
 
 fn save_table(state: &StateDir, observer: &Observer) -> Result<(), Stop> {
     let file = state.table();
-    atomic::write(&file, &observer.table.encode(), false)
-        .map_err(|error| Stop::environment(format!("cannot write {}: {error}", file.display())))
+    observer.table.save(&file).map_err(|error| Stop::environment(format!("cannot write {}: {error}", file.display())))
 }
 
 impl Workspace {

@@ -25,4 +25,5 @@ mod segment_writer;
 pub(crate) mod sim_cache;
 #[cfg(test)]
 pub(crate) mod sim_fs;
+pub mod tail;
 pub mod verify;

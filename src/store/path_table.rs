@@ -12,6 +12,8 @@ use rustc_hash::FxHasher;
 use crate::base::digest::BlobDigest;
 use crate::base::id::PathId;
 
+mod file;
+
 /// What kind of thing stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -91,10 +93,6 @@ impl Entry {
 const NEVER_SEEN: Entry =
     Entry { stamp: Stamp::ABSENT, digest: BlobDigest::from_bytes([0; 32]), version: 0, settled: false, ours: false };
 
-/// Bytes of a row in the file.
-const ROW: usize = 80;
-const MAGIC: &[u8; 16] = b"ocelot-paths 01\n";
-
 /// The table: rows by [`PathId`], and an index by path that is built when first needed.
 #[derive(Default)]
 pub struct PathTable {
@@ -104,14 +102,17 @@ pub struct PathTable {
     entries: Vec<Entry>,
     index: HashTable<u32>,
     indexed: usize,
-    changed: bool,
     generation: u64,
+    /// Rows that differ from the file, some of them more than once.
+    dirty: Vec<PathId>,
+    /// What is on disk; `None` for a table that was not read from a file.
+    disk: Option<file::Disk>,
 }
 
 impl PathTable {
     /// An empty table; `generation` should not repeat, since snapshots of another generation are void.
     pub fn new(generation: u64) -> Self {
-        Self { generation, changed: true, ..Self::default() }
+        Self { generation, ..Self::default() }
     }
 
     /// Tells tables apart whose rows have different numbers.
@@ -129,9 +130,9 @@ impl PathTable {
         self.entries.is_empty()
     }
 
-    /// Whether it differs from the bytes it was read from.
+    /// Whether it differs from the file that it was read from.
     pub fn is_changed(&self) -> bool {
-        self.changed
+        self.disk.is_none() || !self.dirty.is_empty()
     }
 
     /// The path of a row.
@@ -172,7 +173,7 @@ impl PathTable {
             self::hash(&names[start..end])
         });
         self.indexed = self.entries.len();
-        self.changed = true;
+        self.dirty.push(id);
         id
     }
 
@@ -200,7 +201,9 @@ impl PathTable {
             settled,
             ours: same && entry.ours,
         };
-        self.changed |= *entry != next;
+        if *entry != next {
+            self.dirty.push(id);
+        }
         *entry = next;
         !same
     }
@@ -208,7 +211,9 @@ impl PathTable {
     /// Marks the content of a row as written by a node.
     pub fn mark_ours(&mut self, id: PathId) {
         let entry = &mut self.entries[id.index()];
-        self.changed |= !entry.ours;
+        if !entry.ours {
+            self.dirty.push(id);
+        }
         entry.ours = true;
     }
 
@@ -231,82 +236,6 @@ impl PathTable {
         }
         self.indexed = self.entries.len();
     }
-
-    /// Bytes for the state file: header, rows, name ends, names, checksum.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + self.entries.len() * (ROW + 4) + self.names.len());
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&self.generation.to_le_bytes());
-        out.extend_from_slice(&(self.entries.len() as u64).to_le_bytes());
-        for entry in &self.entries {
-            let stamp = &entry.stamp;
-            out.extend_from_slice(&stamp.size.to_le_bytes());
-            out.extend_from_slice(&stamp.mtime_ns.to_le_bytes());
-            out.extend_from_slice(&stamp.ctime_ns.to_le_bytes());
-            out.extend_from_slice(&stamp.inode.to_le_bytes());
-            out.extend_from_slice(&stamp.device.to_le_bytes());
-            out.extend_from_slice(entry.digest.as_bytes());
-            out.extend_from_slice(&entry.version.to_le_bytes());
-            let flags = u8::from(stamp.executable) | u8::from(entry.settled) << 1 | u8::from(entry.ours) << 2;
-            out.extend_from_slice(&[stamp.kind as u8, flags, 0, 0]);
-        }
-        for end in &self.ends {
-            out.extend_from_slice(&end.to_le_bytes());
-        }
-        out.extend_from_slice(self.names.as_bytes());
-        let sum = blake3::hash(&out);
-        out.extend_from_slice(sum.as_bytes());
-        out
-    }
-
-    /// Reads [`Self::encode`]d bytes; `None` for another version or any damage.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, sum) = bytes.split_last_chunk::<32>()?;
-        let rest = body.strip_prefix(MAGIC)?;
-        if blake3::hash(body).as_bytes() != sum {
-            return None;
-        }
-        let (generation, rest) = rest.split_first_chunk::<8>()?;
-        let (count, rest) = rest.split_first_chunk::<8>()?;
-        let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
-        let rows = rest.get(..count.checked_mul(ROW)?)?;
-        let (ends, names) = rest.get(rows.len()..)?.split_at_checked(count * 4)?;
-        let names = str::from_utf8(names).ok()?;
-        let ends: Vec<u32> = ends.as_chunks::<4>().0.iter().map(|end| u32::from_le_bytes(*end)).collect();
-        let ordered = ends.is_sorted() && ends.iter().all(|end| names.is_char_boundary(*end as usize));
-        if !ordered || ends.last().map_or(0, |end| *end as usize) != names.len() {
-            return None;
-        }
-        let entries = rows.as_chunks::<ROW>().0.iter().map(decode_row).collect::<Option<Vec<_>>>()?;
-        Some(Self {
-            names: names.to_owned(),
-            ends,
-            entries,
-            index: HashTable::new(),
-            indexed: 0,
-            changed: false,
-            generation: u64::from_le_bytes(*generation),
-        })
-    }
-}
-
-fn decode_row(row: &[u8; ROW]) -> Option<Entry> {
-    let word = |at: usize| row[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
-    Some(Entry {
-        stamp: Stamp {
-            size: word(0)?,
-            mtime_ns: word(8)?.cast_signed(),
-            ctime_ns: word(16)?.cast_signed(),
-            inode: word(24)?,
-            device: word(32)?,
-            kind: FileKind::from_u8(row[76])?,
-            executable: row[77] & 1 != 0,
-        },
-        digest: BlobDigest::from_bytes(*row[40..].first_chunk::<32>()?),
-        version: u32::from_le_bytes(*row[72..].first_chunk::<4>()?),
-        settled: row[77] & 2 != 0,
-        ours: row[77] & 4 != 0,
-    })
 }
 
 fn span(ends: &[u32], row: u32) -> (usize, usize) {

@@ -1,0 +1,245 @@
+//! The file of a path table: the rows, and behind them the changes of later runs.
+//!
+//! ```text
+//! base   = magic[16] generation:u64 rows:u64 names:u64 row* end:u32* name* check[32]
+//! change = rows:u32 (number:u32 row)* names:u32 (len:u32 name)*       numbers little-endian
+//! ```
+//! New rows come with their names, in the order of their numbers.
+
+use std::io;
+use std::path::Path;
+
+use super::{Entry, FileKind, PathTable, Stamp};
+use crate::base::digest::BlobDigest;
+use crate::base::id::PathId;
+use crate::store::tail::{self, Extent};
+
+/// Bytes of a row.
+const ROW: usize = 80;
+const MAGIC: &[u8; 16] = b"ocelot-paths 02\n";
+const HEADER: usize = MAGIC.len() + 3 * 8;
+
+/// What the file of a table has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Disk {
+    rows: usize,
+    extent: Extent,
+}
+
+impl PathTable {
+    /// Brings the file up to date, by appending to it if it is the one that was read.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn save(&self, file: &Path) -> io::Result<()> {
+        let change = self.disk.as_ref().map(|disk| (disk.extent, self.change(disk.rows)));
+        tail::save(file, change, || self.encode())
+    }
+
+    /// Bytes of a file without changes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER + 32 + self.entries.len() * (ROW + 4) + self.names.len());
+        out.extend_from_slice(MAGIC);
+        for number in [self.generation, self.entries.len() as u64, self.names.len() as u64] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        self.entries.iter().for_each(|entry| encode_row(entry, &mut out));
+        for end in &self.ends {
+            out.extend_from_slice(&end.to_le_bytes());
+        }
+        out.extend_from_slice(self.names.as_bytes());
+        let sum = blake3::hash(&out);
+        out.extend_from_slice(sum.as_bytes());
+        out
+    }
+
+    /// The rows that differ from a file of `rows` rows.
+    fn change(&self, rows: usize) -> Vec<u8> {
+        let mut dirty = self.dirty.clone();
+        dirty.sort_unstable();
+        dirty.dedup();
+        let mut out = Vec::with_capacity(8 + dirty.len() * (ROW + 4));
+        out.extend_from_slice(&length(dirty.len()));
+        for id in dirty {
+            out.extend_from_slice(&id.0.to_le_bytes());
+            encode_row(self.entry(id), &mut out);
+        }
+        out.extend_from_slice(&length(self.entries.len() - rows));
+        for id in (rows..self.entries.len()).map(PathId::from_index) {
+            let name = self.path(id);
+            out.extend_from_slice(&length(name.len()));
+            out.extend_from_slice(name.as_bytes());
+        }
+        out
+    }
+
+    /// Reads the file's bytes; `None` for another version or a damaged base. Of changes, those up to the first damaged
+    /// one count.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let rest = bytes.strip_prefix(MAGIC)?;
+        let number = |at: usize| {
+            let bytes = rest.get(at * 8..)?.first_chunk::<8>()?;
+            Some(u64::from_le_bytes(*bytes))
+        };
+        let (generation, count, names_len) = (number(0)?, number(1)?, number(2)?);
+        let (count, names_len) = (usize::try_from(count).ok()?, usize::try_from(names_len).ok()?);
+        let rows_len = count.checked_mul(ROW)?;
+        let body_len = HEADER.checked_add(rows_len)?.checked_add(count * 4)?.checked_add(names_len)?;
+        let (body, rest) = bytes.split_at_checked(body_len)?;
+        let (sum, changes) = rest.split_first_chunk::<32>()?;
+        if blake3::hash(body).as_bytes() != sum {
+            return None;
+        }
+        let (rows, rest) = body[HEADER..].split_at(rows_len);
+        let (ends, names) = rest.split_at(count * 4);
+        let names = str::from_utf8(names).ok()?;
+        let ends: Vec<u32> = ends.as_chunks::<4>().0.iter().map(|end| u32::from_le_bytes(*end)).collect();
+        let ordered = ends.is_sorted() && ends.iter().all(|end| names.is_char_boundary(*end as usize));
+        if !ordered || ends.last().map_or(0, |end| *end as usize) != names.len() {
+            return None;
+        }
+        let entries = rows.as_chunks::<ROW>().0.iter().map(decode_row).collect::<Option<Vec<_>>>()?;
+        let (changes, extent) = tail::read(changes, (body_len + sum.len()) as u64);
+        let mut table = Self { names: names.to_owned(), ends, entries, generation, ..Self::default() };
+        for change in changes {
+            table.apply(change)?;
+        }
+        table.disk = Some(Disk { rows: table.entries.len(), extent });
+        Some(table)
+    }
+
+    /// Applies a change; `None` if it makes no sense, which a checksum that fits rules out.
+    fn apply(&mut self, change: &[u8]) -> Option<()> {
+        let mut rest = change;
+        let count = take_number(&mut rest)? as usize;
+        let mut rows = Vec::with_capacity(count.min(change.len() / ROW));
+        for _ in 0..count {
+            let id = take_number(&mut rest)?;
+            let (row, after) = rest.split_first_chunk::<ROW>()?;
+            rows.push((id as usize, decode_row(row)?));
+            rest = after;
+        }
+        for _ in 0..take_number(&mut rest)? {
+            let len = take_number(&mut rest)? as usize;
+            let (name, after) = rest.split_at_checked(len)?;
+            self.names.push_str(str::from_utf8(name).ok()?);
+            self.ends.push(u32::try_from(self.names.len()).ok()?);
+            self.entries.push(super::NEVER_SEEN);
+            rest = after;
+        }
+        for (id, entry) in rows {
+            *self.entries.get_mut(id)? = entry;
+        }
+        rest.is_empty().then_some(())
+    }
+}
+
+fn length(len: usize) -> [u8; 4] {
+    u32::try_from(len).expect("BUG: more than 4 GiB of path names").to_le_bytes()
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u32> {
+    let (number, after) = rest.split_first_chunk::<4>()?;
+    *rest = after;
+    Some(u32::from_le_bytes(*number))
+}
+
+fn encode_row(entry: &Entry, out: &mut Vec<u8>) {
+    let stamp = &entry.stamp;
+    out.extend_from_slice(&stamp.size.to_le_bytes());
+    out.extend_from_slice(&stamp.mtime_ns.to_le_bytes());
+    out.extend_from_slice(&stamp.ctime_ns.to_le_bytes());
+    out.extend_from_slice(&stamp.inode.to_le_bytes());
+    out.extend_from_slice(&stamp.device.to_le_bytes());
+    out.extend_from_slice(entry.digest.as_bytes());
+    out.extend_from_slice(&entry.version.to_le_bytes());
+    let flags = u8::from(stamp.executable) | u8::from(entry.settled) << 1 | u8::from(entry.ours) << 2;
+    out.extend_from_slice(&[stamp.kind as u8, flags, 0, 0]);
+}
+
+fn decode_row(row: &[u8; ROW]) -> Option<Entry> {
+    let word = |at: usize| row[at..].first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    Some(Entry {
+        stamp: Stamp {
+            size: word(0)?,
+            mtime_ns: word(8)?.cast_signed(),
+            ctime_ns: word(16)?.cast_signed(),
+            inode: word(24)?,
+            device: word(32)?,
+            kind: FileKind::from_u8(row[76])?,
+            executable: row[77] & 1 != 0,
+        },
+        digest: BlobDigest::from_bytes(*row[40..].first_chunk::<32>()?),
+        version: u32::from_le_bytes(*row[72..].first_chunk::<4>()?),
+        settled: row[77] & 2 != 0,
+        ours: row[77] & 4 != 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(size: u64) -> Stamp {
+        Stamp { size, kind: FileKind::File, ..Stamp::ABSENT }
+    }
+
+    /// Saves over these bytes: the new bytes.
+    fn saved(bytes: &[u8], table: &PathTable) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("paths");
+        std::fs::write(&file, bytes).unwrap();
+        table.save(&file).unwrap();
+        std::fs::read(file).unwrap()
+    }
+
+    #[test]
+    fn changes_are_appended_and_read_back_and_a_cut_takes_back_the_last() {
+        let mut table = PathTable::new(7);
+        let a = table.intern("a");
+        table.set(a, stamp(1), BlobDigest::of(b"1"), true);
+        let file = table.encode();
+        let base = file.len();
+
+        let mut table = PathTable::decode(&file).unwrap();
+        assert!(!table.is_changed());
+        table.set(a, stamp(2), BlobDigest::of(b"2"), true);
+        let b = table.intern("bé");
+        table.set(b, stamp(3), BlobDigest::of(b"3"), false);
+        table.mark_ours(b);
+        let file = saved(&file, &table);
+        assert!(file.len() > base, "appended");
+        let one = file.len();
+
+        let mut again = PathTable::decode(&file).unwrap();
+        assert_eq!((again.len(), again.is_changed(), again.generation()), (2, false, 7));
+        assert_eq!((again.entry(a), again.entry(b)), (table.entry(a), table.entry(b)));
+        assert_eq!(again.lookup("bé"), Some(b));
+        again.set(a, stamp(4), BlobDigest::of(b"4"), true);
+        let file = saved(&file, &again);
+        assert_eq!(PathTable::decode(&file).unwrap().entry(a), again.entry(a));
+
+        for cut in base..file.len() {
+            let read = PathTable::decode(&file[..cut]).unwrap();
+            let expected = if cut < one { 1 } else { 2 };
+            assert_eq!(read.entry(a).stamp.size, expected, "cut at {cut}");
+            let mut after = PathTable::decode(&file[..cut]).unwrap();
+            after.set(a, stamp(5), BlobDigest::of(b"5"), true);
+            let saved = saved(&file[..cut], &after);
+            assert_eq!(PathTable::decode(&saved).unwrap().entry(a), after.entry(a), "cut at {cut}");
+            let is_new = saved == after.encode();
+            assert_eq!(is_new, cut != base && cut != one, "only a broken end is written anew");
+        }
+    }
+
+    #[test]
+    fn a_table_that_was_not_read_and_one_whose_file_has_changed_are_written_whole() {
+        assert!(PathTable::new(1).is_changed());
+        let mut table = PathTable::new(1);
+        table.intern("a");
+        assert_eq!(saved(b"what was there", &table), table.encode());
+        let mut read = PathTable::decode(&table.encode()).unwrap();
+        read.intern("b");
+        assert_eq!(saved(b"what another run left", &read), read.encode());
+    }
+}
