@@ -4,5 +4,6 @@ pub mod clock;
 pub mod diag;
 pub mod digest;
 pub mod id;
+pub mod lists;
 pub mod rel_path;
 pub mod suggest;

@@ -1,26 +1,30 @@
 //! Opens a workspace for a command: which pipeline, whether anything changed, and if so the session to work in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::digest::BlobDigest;
-use crate::base::id::{NodeId, PathId};
+use crate::base::id::NodeId;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::outside::RealOutside;
 use crate::cli::process::Process;
-use crate::cli::selection::{LastRun, Selection};
+use crate::cli::selection::Selection;
+use crate::engine::affected::Index;
 use crate::engine::observe::Observer;
 use crate::engine::session::{Options, Parts, Session};
-use crate::engine::state::{NodeMemory, NullSection, Proof, Row, Settled, Snapshot, StateDir, env_holds, rows_hold};
-use crate::graph::node::Kind;
+use crate::engine::snapshot::{NodeMemory, Part, Settled, Snapshot, Stored};
+use crate::engine::state::{self, Proof, Row, StateDir, env_holds};
+use crate::graph::declared::Declared;
 use crate::graph::select::{self, SelectError};
 use crate::project::load::{self, Loaded, Request};
 use crate::project::lock::Lock;
-use crate::store::atomic;
 use crate::store::cache_options::Access;
 use crate::store::look::Looker;
 use crate::store::path_table::PathTable;
+
+mod save;
+
+use save::save_table;
 
 /// Whether a command may write in the workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,17 @@ pub(in crate::cli) struct Workspace {
     pub(in crate::cli) key: BlobDigest,
     /// The lock.
     pub(in crate::cli) lock: Lock,
+    /// Where the session's graph comes from, if it is only a part.
+    partial: Option<Partial>,
+}
+
+/// A part of a graph that a change concerns, and the whole that it is taken from.
+struct Partial {
+    stored: Stored,
+    /// Number of nodes that the targets need.
+    wanted: usize,
+    /// Those of them that do work and are not in the part.
+    untouched: u64,
 }
 
 /// What to open, and how.
@@ -86,45 +101,70 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         .map_err(|error| Stop::environment(format!("cannot open the project {}: {error}", root.display())))?;
     let table = state.read_table();
     let fast = process.env.get("OCELOT_FAST_PATH").is_none_or(|value| value != "0");
-    let snapshot = table.is_some().then(|| Snapshot::read_null(&state.snapshot(&key), &key)).flatten();
+    let stored = table.is_some().then(|| Stored::open(&state.snapshot(&key), &key)).flatten();
     let generation = process.clock.unix_seconds() << 20 ^ u64::from(std::process::id());
     let mut observer = Observer::new(looker, table.unwrap_or_else(|| PathTable::new(generation)));
     let env = |name: &str| process.env.get(name).cloned();
-    let mut old = None;
-    if let Some((sections, null)) = snapshot {
-        let current = null.proof.holds(&mut observer, &with_program(&env));
-        if let Some(settled) =
-            null.settled.filter(|s| fast && current && null_allowed && s.targets == selection.targets)
-            && env_holds(&settled.env, &env)
-            && rows_hold(&settled.rows, &mut observer)
-        {
-            if mode == Mode::Write && observer.table.is_changed() {
-                save_table(&state, &observer)?;
+    let mut graph = None;
+    if let Some(stored) = stored {
+        let current = fast && stored.null.proof.holds(&mut observer, &with_program(&env));
+        let moved = match current && null_allowed {
+            true => what_moved(&stored, &selection.targets, &mut observer, &env),
+            false => Moved::Unknown,
+        };
+        graph = match moved {
+            Moved::Nothing(settled) => {
+                if mode == Mode::Write && observer.table.is_changed() {
+                    save_table(&state, &observer)?;
+                }
+                return Ok(Opened::Null(settled));
             }
-            return Ok(Opened::Null(settled));
-        }
-        old = Snapshot::read_rest(&sections, null.proof).map(|snapshot| (snapshot, current && fast));
+            Moved::Some { part, index, untouched } => Some(Compiled::Part(Box::new(Found {
+                wanted: index.wanted.iter().filter(|wanted| **wanted).count(),
+                untouched,
+                declared: index.declared,
+                stored,
+                part: *part,
+            }))),
+            Moved::Unknown => stored.whole().map(|snapshot| Compiled::Whole { snapshot: Box::new(snapshot), current }),
+        };
     }
-    let (snapshot, lock) = match old {
-        Some((snapshot, true)) => {
-            let mut sources = crate::base::diag::SourceMap::default();
-            let lock = Lock::read(&root, process.common.lock.as_deref(), &mut sources).map_err(|diagnostics| Stop {
-                exit: Exit::Usage,
-                text: crate::base::diag::render(&sources, &diagnostics, false),
-            })?;
-            (snapshot, lock)
+    let mut sources = crate::base::diag::SourceMap::default();
+    let mut read_lock = || {
+        Lock::read(&root, process.common.lock.as_deref(), &mut sources).map_err(|diagnostics| Stop {
+            exit: Exit::Usage,
+            text: crate::base::diag::render(&sources, &diagnostics, false),
+        })
+    };
+    let mut partial = None;
+    let (mut places, mut known) = (Vec::new(), Vec::new());
+    let (snapshot, declared, lock) = match graph {
+        Some(Compiled::Part(found)) => {
+            let Found { stored, part, declared, wanted, untouched } = *found;
+            (places, known) = (part.places, part.known);
+            let snapshot = Snapshot { graph: part.graph, nodes: part.nodes, proof: stored.null.proof.clone() };
+            partial = Some(Partial { stored, wanted, untouched });
+            (snapshot, declared, read_lock()?)
+        }
+        Some(Compiled::Whole { snapshot, current: true }) => {
+            let declared = Declared::of(&snapshot.graph);
+            (*snapshot, declared, read_lock()?)
         }
         old => {
             let loaded = load_project(process, &selection)?;
             let proof = make_proof(&loaded, &mut observer, &with_program(&env), now_ns);
-            let memory = carry_memory(old.map(|(snapshot, _)| snapshot), &loaded);
-            (Snapshot { graph: loaded.graph, nodes: memory, proof }, loaded.lock)
+            let memory = carry_memory(old, &loaded);
+            let declared = Declared::of(&loaded.graph);
+            (Snapshot { graph: loaded.graph, nodes: memory, proof }, declared, loaded.lock)
         }
     };
     let access = if mode == Mode::Write { Access::ReadWrite } else { Access::ReadOnly };
     let cache = Arc::new(process.open_cache(access, (mode == Mode::Write).then(|| state.scratch()))?);
     let parts = Parts {
         graph: snapshot.graph,
+        declared,
+        places,
+        known,
         memory: snapshot.nodes,
         proof: snapshot.proof,
         observer,
@@ -135,10 +175,81 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         go_toolchain: lock.file.go.clone(),
     };
     let mut session = Session::new(parts, options);
-    let targets = select::select(&session.graph, &selection.targets).map_err(select_stop)?;
-    let wanted = select::closure(&session.graph, &targets);
-    session.options.forced = forced(&session, force, &wanted)?;
-    Ok(Opened::Session(Box::new(Workspace { session, targets, wanted, selection, state, key, lock })))
+    let (targets, wanted) = if partial.is_some() {
+        (Vec::new(), session.known.iter().map(Option::is_none).collect())
+    } else {
+        let targets = select::select(&session.graph, &selection.targets).map_err(select_stop)?;
+        let wanted = select::closure(&session.graph, &targets);
+        session.options.forced = forced(&session, force, &wanted)?;
+        (targets, wanted)
+    };
+    Ok(Opened::Session(Box::new(Workspace { session, targets, wanted, selection, state, key, lock, partial })))
+}
+
+/// What a snapshot gives to work on.
+enum Compiled {
+    /// The affected part.
+    Part(Box<Found>),
+    /// All of it, and whether loading the project would give the same graph.
+    Whole { snapshot: Box<Snapshot>, current: bool },
+}
+
+/// The affected part of a graph.
+struct Found {
+    stored: Stored,
+    part: Part,
+    /// What the whole graph declares.
+    declared: Declared,
+    wanted: usize,
+    untouched: u64,
+}
+
+/// What has changed since a snapshot was saved.
+enum Moved {
+    /// Nothing that concerns a node.
+    Nothing(Settled),
+    /// Something that concerns some nodes, which can be taken alone.
+    Some { part: Box<Part>, index: Box<Index>, untouched: u64 },
+    /// It does not say, or so much that all nodes are better looked at.
+    Unknown,
+}
+
+/// Asks a snapshot of a current graph what has changed.
+fn what_moved(
+    stored: &Stored,
+    targets: &[String],
+    observer: &mut Observer,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Moved {
+    let Some(settled) = stored.null.settled.as_ref().filter(|settled| settled.targets == targets) else {
+        return Moved::Unknown;
+    };
+    if !env_holds(&settled.env, env) {
+        return Moved::Unknown;
+    }
+    let Some(moved) = state::moved(&settled.rows, observer) else { return Moved::Unknown };
+    if moved.is_empty() && settled.is_complete {
+        return Moved::Nothing(settled.clone());
+    }
+    let Some(index) = stored.index().filter(|index| index.is_divisible) else { return Moved::Unknown };
+    let mut has_moved = vec![false; observer.table.len()];
+    moved.iter().for_each(|row| has_moved[row.index()] = true);
+    let open = settled.open.iter().copied();
+    let affected = index.affected(open, |id| stored.changed_rows(id), |row| has_moved[row.index()]);
+    let count = affected.iter().filter(|affected| **affected).count();
+    if count == 0 {
+        return if settled.is_complete { Moved::Nothing(settled.clone()) } else { Moved::Unknown };
+    }
+    // Finding out about nearly all one by one would cost more than it saves.
+    if count > index.len() / 2 {
+        return Moved::Unknown;
+    }
+    match stored.part(&index, &affected) {
+        Some(part) => {
+            Moved::Some { untouched: index.untouched(&affected), part: Box::new(part), index: Box::new(index) }
+        }
+        None => Moved::Unknown,
+    }
 }
 
 /// Opens a workspace for a command that only looks.
@@ -214,8 +325,8 @@ fn make_proof(loaded: &Loaded, observer: &mut Observer, env: &dyn Fn(&str) -> Op
 }
 
 /// What was remembered under another shape of the graph stays with the instances of the same name.
-fn carry_memory(old: Option<Snapshot>, loaded: &Loaded) -> Vec<NodeMemory> {
-    let Some(old) = old else { return Vec::new() };
+fn carry_memory(old: Option<Compiled>, loaded: &Loaded) -> Vec<NodeMemory> {
+    let Some(Compiled::Whole { snapshot: old, .. }) = old else { return Vec::new() };
     let mut by_name: BTreeMap<String, NodeMemory> =
         old.graph.nodes.iter().map(|node| node.name.clone()).zip(old.nodes).collect();
     loaded.graph.nodes.iter().map(|node| by_name.remove(&node.name).unwrap_or_default()).collect()
@@ -239,70 +350,15 @@ pub(in crate::cli) fn select_stop(error: SelectError) -> Stop {
     Stop::usage(error)
 }
 
-fn save_table(state: &StateDir, observer: &Observer) -> Result<(), Stop> {
-    let file = state.table();
-    observer.table.save(&file).map_err(|error| Stop::environment(format!("cannot write {}: {error}", file.display())))
-}
-
 impl Workspace {
-    /// Saves what this run knows, so that the next one can be quick.
-    ///
-    /// # Errors
-    /// If the state cannot be written; then the next run looks at everything again, and is right.
-    pub(in crate::cli) fn save(&mut self, settled: bool, fresh: u64, summary: String) -> Result<(), Stop> {
-        let settled = if settled { self.settled_rows() } else { None };
-        let settled = settled.map(|rows| Settled {
-            targets: self.selection.targets.clone(),
-            rows,
-            env: self.variables(),
-            fresh,
-            summary,
-        });
-        let null = NullSection { proof: self.session.proof.clone(), settled };
-        let bytes = Snapshot::encode(&self.key, &null, &self.session.graph, &self.session.memory);
-        save_table(&self.state, &self.session.observer)?;
-        let file = self.state.snapshot(&self.key);
-        let failed =
-            |file: &Path, error: std::io::Error| Stop::environment(format!("cannot write {}: {error}", file.display()));
-        atomic::write(&file, &bytes, false).map_err(|error| failed(&file, error))?;
-        let nodes: BTreeSet<&String> = self.session.graph.nodes.iter().map(|node| &node.base).collect();
-        let last = LastRun {
-            pipeline: self.selection.pipeline.file.clone(),
-            sets: self.selection.sets.clone(),
-            nodes: nodes.into_iter().take(1_000).cloned().collect(),
-        };
-        let text = serde_json::to_vec(&last).unwrap_or_default();
-        let file = LastRun::file(&self.selection.pipeline.root);
-        atomic::write(&file, &text, false).map_err(|error| failed(&file, error))?;
-        for surplus in self.state.surplus_snapshots() {
-            // One that stays costs a little room, no more.
-            std::fs::remove_file(surplus).ok();
-        }
-        Ok(())
+    /// Number of nodes that the targets need.
+    pub(in crate::cli) fn wanted_count(&self) -> usize {
+        let count = || self.wanted.iter().filter(|wanted| **wanted).count();
+        self.partial.as_ref().map_or_else(count, |partial| partial.wanted)
     }
 
-    /// Variables that the wanted nodes depend on.
-    fn variables(&self) -> BTreeMap<String, Option<BlobDigest>> {
-        let graph = &self.session.graph;
-        let mut names = BTreeSet::from(["PATH"]);
-        for id in graph.ids().filter(|id| self.wanted[id.index()]) {
-            if let Kind::Exec(exec) = &graph.node(id).kind {
-                names.extend(exec.pass_env.iter().map(String::as_str));
-            }
-        }
-        let digest = |name: &str| self.session.env.get(name).map(|value| BlobDigest::of(value.as_bytes()));
-        names.into_iter().map(|name| (name.to_owned(), digest(name))).collect()
-    }
-
-    /// Rows on which "everything is up to date" rests; `None` if some output is not what its result says.
-    fn settled_rows(&mut self) -> Option<Vec<Row>> {
-        let mut ids: Vec<PathId> = Vec::new();
-        for id in self.session.graph.clone().ids().filter(|id| self.wanted[id.index()]) {
-            ids.extend(self.session.rows_of(id)?);
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        let table = &self.session.observer.table;
-        Some(ids.into_iter().map(|id| Row { id, mark: table.entry(id).mark() }).collect())
+    /// Nodes that do work and that no change concerns: they are up to date, and nobody looks at them.
+    pub(in crate::cli) fn untouched(&self) -> u64 {
+        self.partial.as_ref().map_or(0, |partial| partial.untouched)
     }
 }

@@ -54,8 +54,8 @@ impl Session {
             deps,
             files: evaluation.files.clone(),
             generated: self.generated_inputs(&node),
-            graph: Arc::clone(&self.graph),
             declared: Arc::clone(&self.declared),
+            place: self.place(id),
             // Two names may look the same as folders: the number tells them apart.
             work: work.join(format!("{}.{}", file_name(&node.name), id.0)),
             tools: evaluation.tools.iter().cloned().collect(),

@@ -47,7 +47,7 @@ impl Session {
     }
 
     fn forward(&mut self, wanted: &[bool], needed: &[bool]) -> Result<Vec<Option<Decision>>, Vec<PrepareError>> {
-        self.known.fill(None);
+        self.forget_known(wanted);
         let graph = Arc::clone(&self.graph);
         let mut decisions: Vec<Option<Decision>> = vec![None; wanted.len()];
         let mut errors = Vec::new();

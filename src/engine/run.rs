@@ -53,7 +53,7 @@ impl Session {
             cost::downstream(&self.graph, |id| memory[id.index()].result.as_ref().map(|result| result.duration_ms));
         let machine = Machine::new(&self.graph, wanted, costs, options.jobs);
         let count = self.graph.nodes.len();
-        self.known.fill(None);
+        self.forget_known(wanted);
         let mut run = Run {
             session: self,
             sink,

@@ -11,13 +11,15 @@ use crate::base::digest::BlobDigest;
 use crate::base::id::{NodeId, PathId};
 use crate::engine::lock_key;
 use crate::engine::observe::Observer;
+use crate::engine::snapshot::NodeMemory;
 use crate::engine::sources::Sources;
-use crate::engine::state::{NodeMemory, Proof};
+use crate::engine::state::Proof;
 use crate::engine::tools::Tools;
 use crate::exec::api::Prepared;
 use crate::exec::receipt::{self, Effect};
+use crate::graph::build::does_work;
 use crate::graph::declared::Declared;
-use crate::graph::node::{Graph, Kind, Pin};
+use crate::graph::node::{Class, Graph, Kind, Pin};
 use crate::store::cache::Cache;
 
 /// What does not belong to the graph but decides what a run does.
@@ -93,12 +95,20 @@ pub struct Session {
     /// Rows that each node's last evaluation rests on.
     pub(in crate::engine) rows: Vec<Vec<PathId>>,
     pub(in crate::engine) declared: Arc<Declared>,
+    /// Where each node of the graph stands in the whole one; empty if this is the whole.
+    places: Vec<NodeId>,
 }
 
 /// What a session is made of.
 pub struct Parts {
-    /// The compiled graph.
+    /// The compiled graph, or a part of it.
     pub graph: Graph,
+    /// What the whole graph declares.
+    pub declared: Declared,
+    /// Where each node of a part stands in the whole graph; empty for the whole.
+    pub places: Vec<NodeId>,
+    /// How nodes stand that need no look: those that a part borders on.
+    pub known: Vec<Option<Known>>,
     /// What is remembered, by node; shorter is filled with nothing.
     pub memory: Vec<NodeMemory>,
     /// Proof that the graph is current.
@@ -120,17 +130,18 @@ pub struct Parts {
 impl Session {
     /// A session over these parts.
     pub fn new(parts: Parts, options: Options) -> Self {
-        let Parts { graph, mut memory, proof, observer, cache, env, outside, prepared, go_toolchain } = parts;
+        let Parts { graph, declared, places, mut known, mut memory, .. } = parts;
+        let Parts { proof, observer, cache, env, outside, prepared, go_toolchain, .. } = parts;
         let count = graph.nodes.len();
         memory.resize_with(count, NodeMemory::default);
-        let declared = Arc::new(Declared::of(&graph));
+        known.resize(count, None);
         Self {
             graph: Arc::new(graph),
             observer,
             cache,
             memory,
             proof,
-            known: vec![None; count],
+            known,
             env,
             options,
             prepared,
@@ -141,7 +152,20 @@ impl Session {
             sources: vec![None; count],
             selected: vec![Vec::new(); count],
             rows: vec![Vec::new(); count],
-            declared,
+            declared: Arc::new(declared),
+            places,
+        }
+    }
+
+    /// Where a node stands in the whole graph.
+    pub fn place(&self, id: NodeId) -> NodeId {
+        self.places.get(id.index()).copied().unwrap_or(id)
+    }
+
+    /// Forgets how these nodes stand.
+    pub(in crate::engine) fn forget_known(&mut self, wanted: &[bool]) {
+        for (known, _) in self.known.iter_mut().zip(wanted).filter(|(_, wanted)| **wanted) {
+            *known = None;
         }
     }
 
@@ -234,9 +258,14 @@ impl Session {
         lock_key::overlay_key(source, resolution.fact("tags")?, files, &overlay.dependencies)
     }
 
-    /// Rows that a node's being up to date rests on, its outputs among them; `None` if an output is not what its
-    /// result says, or the node's kind cannot be proven by files.
-    pub fn rows_of(&mut self, id: NodeId) -> Option<Vec<PathId>> {
+    /// Rows that it rests on that a node is up to date, its outputs among them. `None` if a repeat has to look at it
+    /// whatever they say: an output is not what its result says, its inputs changed while it ran, or it is volatile.
+    pub fn rests_on(&mut self, id: NodeId) -> Option<Vec<PathId>> {
+        let node = self.graph.node(id);
+        let is_volatile = matches!((&node.kind, node.class), (Kind::Exec(_), Class::Volatile));
+        if is_volatile || (does_work(node) && self.memory[id.index()].action.is_none()) {
+            return None;
+        }
         let mut rows = self.rows[id.index()].clone();
         if let Some(sources) = &self.sources[id.index()] {
             rows.extend_from_slice(&sources.rows);

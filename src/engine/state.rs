@@ -1,23 +1,15 @@
-//! What is remembered of a pipeline between runs: the compiled graph, each node's last result, and the proof that
-//! nothing has changed.
-//!
-//! One file per (pipeline, parameters) under `.ocelot/state/graphs/`, in three sections: the *null* section holds all
-//! that a run needs to say "nothing changed" (rows of the path table with their marks, variables, counts); the
-//! *graph* section holds the compiled graph, so that a run with work to do parses no YAML; the *nodes* section holds the
-//! last result of every node.
+//! Where a workspace keeps its state, and what proves that nothing has changed: rows of the path table with marks of
+//! what they held, and variables.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::result::ActionResult;
-use crate::base::digest::{ActionDigest, BlobDigest};
+use crate::base::digest::BlobDigest;
 use crate::base::id::PathId;
 use crate::engine::observe::Observer;
-use crate::graph::node::Graph;
 use crate::store::path_table::PathTable;
-use crate::store::sections::{self, Sections};
 
 /// How many (pipeline, parameters) are kept per workspace.
 const KEPT_SNAPSHOTS: usize = 16;
@@ -40,54 +32,6 @@ pub struct Proof {
     pub rows: Vec<Row>,
     /// Variables consulted, with the digest of their value; `None` is unset.
     pub env: BTreeMap<String, Option<BlobDigest>>,
-}
-
-/// What a run over these targets found when everything was up to date.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settled {
-    /// Targets as given.
-    pub targets: Vec<String>,
-    /// Rows of every node in the closure of the targets.
-    pub rows: Vec<Row>,
-    /// Variables that those nodes depend on, with the digest of their value; `None` is unset.
-    pub env: BTreeMap<String, Option<BlobDigest>>,
-    /// Nodes that count as fresh.
-    pub fresh: u64,
-    /// What `build` shows at the end: so that a run with nothing to do can show it too.
-    pub summary: String,
-}
-
-/// The first section.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NullSection {
-    /// Of the compiled graph.
-    pub proof: Proof,
-    /// Present if nothing was left to do.
-    pub settled: Option<Settled>,
-}
-
-/// What is remembered of one node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct NodeMemory {
-    /// The action whose result stands.
-    pub action: Option<ActionDigest>,
-    /// That result.
-    pub result: Option<ActionResult>,
-    /// The action of the last success, kept for `why` when `action` is void.
-    pub explained: Option<ActionDigest>,
-    /// What the last attempt printed, if it failed.
-    pub failed_log: Option<BlobDigest>,
-}
-
-/// A loaded snapshot.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    /// The graph.
-    pub graph: Graph,
-    /// By node, in the graph's order.
-    pub nodes: Vec<NodeMemory>,
-    /// Of the graph.
-    pub proof: Proof,
 }
 
 /// Where a workspace's state is.
@@ -153,32 +97,6 @@ impl StateDir {
     }
 }
 
-impl Snapshot {
-    /// Bytes of the file.
-    pub fn encode(key: &BlobDigest, null: &NullSection, graph: &Graph, nodes: &[NodeMemory]) -> Vec<u8> {
-        let parts = [
-            postcard::to_stdvec(null).expect("BUG: the null section always encodes"),
-            postcard::to_stdvec(graph).expect("BUG: a graph always encodes"),
-            postcard::to_stdvec(nodes).expect("BUG: node memories always encode"),
-        ];
-        sections::encode(key.as_bytes(), &[&parts[0], &parts[1], &parts[2]])
-    }
-
-    /// Reads only what a null run needs.
-    pub fn read_null(file: &Path, key: &BlobDigest) -> Option<(Sections, NullSection)> {
-        let sections = Sections::open(file, key.as_bytes())?;
-        let null = postcard::from_bytes(&sections.read(0)?).ok()?;
-        Some((sections, null))
-    }
-
-    /// Reads the rest.
-    pub fn read_rest(sections: &Sections, proof: Proof) -> Option<Self> {
-        let graph: Graph = postcard::from_bytes(&sections.read(1)?).ok()?;
-        let nodes: Vec<NodeMemory> = postcard::from_bytes(&sections.read(2)?).ok()?;
-        (graph.nodes.len() == nodes.len()).then_some(Self { graph, nodes, proof })
-    }
-}
-
 /// Whether every variable has the value that it had.
 pub fn env_holds(known: &BTreeMap<String, Option<BlobDigest>>, env: &dyn Fn(&str) -> Option<String>) -> bool {
     known.iter().all(|(name, digest)| env(name).map(|value| BlobDigest::of(value.as_bytes())) == *digest)
@@ -191,12 +109,19 @@ impl Proof {
     }
 }
 
-/// Whether every row still holds what it held: by stamp, and by content where the stamp does not prove it.
+/// Whether every row still holds what it held.
 pub fn rows_hold(rows: &[Row], observer: &mut Observer) -> bool {
+    moved(rows, observer).is_some_and(|moved| moved.is_empty())
+}
+
+/// The rows that no longer hold what they held: by stamp, and by content where the stamp does not prove it. `None` if
+/// the table does not have them all.
+pub fn moved(rows: &[Row], observer: &mut Observer) -> Option<Vec<PathId>> {
     if !rows.iter().all(|row| row.id.index() < observer.table.len()) {
-        return false;
+        return None;
     }
     let ids: Vec<PathId> = rows.iter().map(|row| row.id).collect();
     observer.look_all(&ids);
-    rows.iter().all(|row| observer.table.entry(row.id).mark() == row.mark)
+    let table = &observer.table;
+    Some(rows.iter().filter(|row| table.entry(row.id).mark() != row.mark).map(|row| row.id).collect())
 }

@@ -11,7 +11,7 @@ use crate::action::result::{ActionResult, Content, Discovered, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::graph::declared::Declared;
-use crate::graph::node::{Graph, Node, Pin};
+use crate::graph::node::{Node, Pin};
 use crate::outside::process::cancel::Cancel;
 use crate::outside::process::command::CommandRunner;
 use crate::outside::process::redact::Redactor;
@@ -66,10 +66,10 @@ pub struct Job {
     pub files: Vec<InputFile>,
     /// Files it reads where other nodes have put them, with what those left there.
     pub generated: Vec<InputFile>,
-    /// The whole graph, and what its nodes declare: what a depfile names may be another node's.
-    pub graph: Arc<Graph>,
-    /// See `graph`.
+    /// What all nodes declare: what a depfile names may be another node's.
     pub declared: Arc<Declared>,
+    /// The number of this node in `declared`.
+    pub place: NodeId,
     /// A folder of its own for intermediate files; it does not exist yet.
     pub work: PathBuf,
     /// Programs by name, resolved.

@@ -76,7 +76,7 @@ struct Slots {
 }
 
 impl Machine {
-    /// A machine over the wanted nodes; `jobs` slots in all, at least 1. `cost` orders what could go next.
+    /// A machine over the wanted nodes, which wait for each other only; `jobs` slots in all, at least 1. `cost` orders what could go next.
     pub fn new(graph: &Graph, wanted: &[bool], cost: Vec<u64>, jobs: u32) -> Self {
         let count = graph.nodes.len();
         let mut machine = Self {
@@ -93,7 +93,8 @@ impl Machine {
             left: 0,
         };
         for id in graph.ids().filter(|id| wanted[id.index()]) {
-            let mut deps: Vec<NodeId> = graph.node(id).deps().collect();
+            // What is not wanted has ended before.
+            let mut deps: Vec<NodeId> = graph.node(id).deps().filter(|dep| wanted[dep.index()]).collect();
             deps.sort_unstable();
             deps.dedup();
             for dep in &deps {

@@ -1,13 +1,17 @@
 //! A state file of independently checksummed sections, so that a null run reads and verifies only what it needs.
 //!
 //! Layout: magic, key of 32 bytes, section count, then per section its length and BLAKE3, a BLAKE3 of all that, then the
-//! sections' bytes. A file of another version or key, or with any damage, reads as absent.
+//! sections' bytes, then changes (see [`tail`]). A file of another version or key, or with any
+//! damage before the changes, reads as absent.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-const MAGIC: &[u8; 16] = b"ocelot-state 01\n";
+use crate::store::tail::{self, Extent};
+
+const MAGIC: &[u8; 16] = b"ocelot-state 02\n";
 /// Far above what is written; bounds what a damaged header can make us allocate.
 const MAX_SECTIONS: usize = 64;
 
@@ -35,6 +39,9 @@ pub struct Sections {
     file: File,
     /// Offset, length and checksum of each section.
     table: Vec<(u64, usize, [u8; 32])>,
+    /// Where the sections end, and where the file does.
+    end: u64,
+    len: u64,
 }
 
 impl Sections {
@@ -59,7 +66,7 @@ impl Sections {
             table.push((offset, usize::try_from(size).ok()?, *row.last_chunk()?));
             offset = offset.checked_add(size)?;
         }
-        (offset == len).then_some(Self { file, table })
+        (offset <= len).then_some(Self { file, table, end: offset, len })
     }
 
     /// The bytes of a section; `None` if there is no such section or its bytes are damaged.
@@ -68,6 +75,22 @@ impl Sections {
         let mut bytes = vec![0; *len];
         self.file.read_exact_at(&mut bytes, *offset).ok()?;
         (blake3::hash(&bytes).as_bytes() == sum).then_some(bytes)
+    }
+
+    /// Some bytes of a section, not checked; `None` if it does not have them.
+    pub fn read_unchecked(&self, section: usize, span: Range<usize>) -> Option<Vec<u8>> {
+        let (offset, len, _) = self.table.get(section)?;
+        let mut bytes = vec![0; span.end.checked_sub(span.start).filter(|_| span.end <= *len)?];
+        self.file.read_exact_at(&mut bytes, offset + span.start as u64).ok()?;
+        Some(bytes)
+    }
+
+    /// The whole changes behind the sections, and where the last of them ends.
+    pub fn changes(&self) -> Option<(Vec<Vec<u8>>, Extent)> {
+        let mut bytes = vec![0; usize::try_from(self.len - self.end).ok()?];
+        self.file.read_exact_at(&mut bytes, self.end).ok()?;
+        let (changes, extent) = tail::read(&bytes, self.end);
+        Some((changes.into_iter().map(<[u8]>::to_vec).collect(), extent))
     }
 }
 

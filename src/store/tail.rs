@@ -50,20 +50,28 @@ pub fn read(bytes: &[u8], base: u64) -> (Vec<&[u8]>, Extent) {
 }
 
 /// Brings a file up to date: by appending `change` where it was read to end, if that pays and the file is still the one
-/// that was read; else by a new base.
+/// that was read; else by a new base. With `sync`, it survives a power cut once this returns.
 ///
 /// # Errors
 /// As the file system says.
-pub fn save(path: &Path, change: Option<(Extent, Vec<u8>)>, whole: impl FnOnce() -> Vec<u8>) -> io::Result<()> {
+pub fn save(
+    path: &Path,
+    change: Option<(Extent, Vec<u8>)>,
+    whole: impl FnOnce() -> Vec<u8>,
+    sync: bool,
+) -> io::Result<()> {
     let appended = change.filter(|(extent, change)| extent.takes(change.len()));
-    match appended.map(|(extent, change)| append(path, &extent, &change)) {
+    match appended.map(|(extent, change)| append(path, &extent, &change, sync)) {
         Some(Ok(())) => Ok(()),
-        _ => atomic::write(path, &whole(), false),
+        _ => atomic::write(path, &whole(), sync),
     }
 }
 
 /// Appends one change to a file that ends at `extent`. A change that could not be written whole is taken back.
-fn append(path: &Path, extent: &Extent, body: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// As the file system says, or if the file is no longer the one that was read.
+pub fn append(path: &Path, extent: &Extent, body: &[u8], sync: bool) -> io::Result<()> {
     let mut frame = Vec::with_capacity(body.len() + OVERHEAD);
     if !push_frame(&mut frame, 0, &[body]) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a change is too long for one frame"));
@@ -72,7 +80,8 @@ fn append(path: &Path, extent: &Extent, body: &[u8]) -> io::Result<()> {
     if file.metadata()?.len() != extent.good {
         return Err(io::Error::other("the file has changed meanwhile"));
     }
-    file.write_all(&frame).inspect_err(|_| {
+    let written = file.write_all(&frame).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
+    written.inspect_err(|_| {
         // If this fails too, readers stop at the broken frame.
         file.set_len(extent.good).ok();
     })
@@ -112,11 +121,11 @@ mod tests {
         let path = dir.path().join("state");
         std::fs::write(&path, b"base").unwrap();
         let extent = Extent { base: 4, good: 4, is_clean: true };
-        append(&path, &extent, b"one").unwrap();
-        assert!(append(&path, &extent, b"two").is_err());
+        append(&path, &extent, b"one", true).unwrap();
+        assert!(append(&path, &extent, b"two", false).is_err());
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(read(&bytes[4..], 4).0, [b"one"]);
-        assert!(append(&dir.path().join("none"), &extent, b"one").is_err());
+        assert!(append(&dir.path().join("none"), &extent, b"one", false).is_err());
     }
 
     #[test]

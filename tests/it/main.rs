@@ -5,6 +5,7 @@
 #[allow(unreachable_pub, reason = "shared by the modules of this binary")]
 mod support;
 
+mod affected;
 mod cli_reference;
 mod diagnostics;
 mod discovered;

@@ -2,17 +2,22 @@
 
 use proptest::prelude::*;
 
-use crate::support::{Space, counts};
+use crate::support::{Counts, Space, counts};
 
-const SOURCES: usize = 3;
+const SOURCES: usize = 5;
+/// Files that may be in the folder which some nodes read by a glob.
+const LOOSE: usize = 3;
 
-/// A node concatenates its inputs, in upper case if `shout`, and leaves out lines that begin with `#`.
+/// A node concatenates its inputs, in upper case if `shout`, and leaves out lines that begin with `#`. A line `FAIL` makes
+/// it fail.
 #[derive(Clone, Debug)]
 struct Node {
     /// Sources it reads.
     sources: Vec<usize>,
     /// Earlier nodes whose output it reads.
     nodes: Vec<usize>,
+    /// Reads every file of the folder `g` too.
+    globs: bool,
     shout: bool,
 }
 
@@ -24,6 +29,9 @@ enum Edit {
     DeleteOutput { node: usize },
     SpoilOutput { node: usize },
     Toggle { node: usize },
+    Loose { file: usize, text: u8 },
+    DropLoose { file: usize },
+    CutState { file: usize, bytes: u64 },
     DropState,
     DropCache,
     Partial { node: usize },
@@ -31,31 +39,39 @@ enum Edit {
 
 fn nodes() -> impl Strategy<Value = Vec<Node>> {
     prop::collection::vec(
-        (prop::collection::vec(0..SOURCES, 1..3), prop::collection::vec(0..8usize, 0..3), any::<bool>()),
-        1..7,
+        (
+            prop::collection::vec(0..SOURCES, 1..3),
+            prop::collection::vec(0..12usize, 0..3),
+            prop::bool::weighted(0.2),
+            any::<bool>(),
+        ),
+        1..12,
     )
     .prop_map(|raw| {
-        let make = |(i, (mut sources, nodes, shout)): (usize, (Vec<usize>, Vec<usize>, bool))| {
+        let make = |(i, (mut sources, nodes, globs, shout)): (usize, (Vec<usize>, Vec<usize>, bool, bool))| {
             sources.sort_unstable();
             sources.dedup();
             let mut nodes: Vec<usize> = nodes.into_iter().filter(|n| *n < i).collect();
             nodes.sort_unstable();
             nodes.dedup();
-            Node { sources, nodes, shout }
+            Node { sources, nodes, globs, shout }
         };
         raw.into_iter().enumerate().map(make).collect()
     })
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    let (source, node) = (0..SOURCES, 0..7usize);
+    let (source, node, file) = (0..SOURCES, 0..12usize, 0..LOOSE);
     prop_oneof![
-        6 => (source.clone(), 0..6u8).prop_map(|(source, text)| Edit::Write { source, text }),
+        6 => (source.clone(), 0..7u8).prop_map(|(source, text)| Edit::Write { source, text }),
         1 => source.clone().prop_map(|source| Edit::Touch { source }),
         2 => source.prop_map(|source| Edit::Disguise { source }),
         2 => node.clone().prop_map(|node| Edit::DeleteOutput { node }),
         2 => node.clone().prop_map(|node| Edit::SpoilOutput { node }),
         2 => node.clone().prop_map(|node| Edit::Toggle { node }),
+        2 => (file.clone(), 0..6u8).prop_map(|(file, text)| Edit::Loose { file, text }),
+        1 => file.prop_map(|file| Edit::DropLoose { file }),
+        1 => (0..2usize, 1..400u64).prop_map(|(file, bytes)| Edit::CutState { file, bytes }),
         1 => Just(Edit::DropState),
         1 => Just(Edit::DropCache),
         2 => node.prop_map(|node| Edit::Partial { node }),
@@ -63,35 +79,59 @@ fn edit() -> impl Strategy<Value = Edit> {
 }
 
 fn text(number: u8) -> String {
-    ["a\n", "b\n", "a\n# note\n", "", "long line\n", "# only a note\n"][usize::from(number) % 6].to_owned()
+    ["a\n", "b\n", "a\n# note\n", "", "long line\n", "# only a note\n", "FAIL\n"][usize::from(number)].to_owned()
 }
 
-/// What each output must hold: computed from the sources alone.
-fn oracle(nodes: &[Node], sources: &[String]) -> Vec<String> {
-    let mut outputs: Vec<String> = Vec::new();
+/// How a node must end.
+#[derive(Clone, Debug, PartialEq)]
+enum Wanted {
+    Output(String),
+    Failure,
+    Skip,
+}
+
+/// How each node must end, and what it must have made: computed from the sources alone.
+fn oracle(nodes: &[Node], sources: &[String], loose: &[Option<String>]) -> Vec<Wanted> {
+    let mut ends: Vec<Wanted> = Vec::new();
     for node in nodes {
-        let inputs = node.sources.iter().map(|s| &sources[*s]).chain(node.nodes.iter().map(|n| &outputs[*n]));
-        let all: String = inputs.map(String::as_str).collect();
+        let mut all: String = node.sources.iter().map(|s| sources[*s].as_str()).collect();
+        let mut skipped = false;
+        for other in &node.nodes {
+            match &ends[*other] {
+                Wanted::Output(text) => all.push_str(text),
+                Wanted::Failure | Wanted::Skip => skipped = true,
+            }
+        }
+        if node.globs {
+            all.extend(loose.iter().flatten().map(String::as_str));
+        }
         let kept: String = all.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect();
-        outputs.push(if node.shout { kept.to_uppercase() } else { kept });
+        ends.push(match () {
+            () if skipped => Wanted::Skip,
+            () if all.lines().any(|line| line == "FAIL") => Wanted::Failure,
+            () => Wanted::Output(if node.shout { kept.to_uppercase() } else { kept }),
+        });
     }
-    outputs
+    ends
 }
 
 fn pipeline(nodes: &[Node]) -> String {
     let mut out = "nodes:\n".to_owned();
     for (i, node) in nodes.iter().enumerate() {
-        let inputs: Vec<String> = node
+        let mut inputs: Vec<String> = node
             .sources
             .iter()
             .map(|s| format!("s{s}"))
             .chain(node.nodes.iter().map(|n| format!("out/n{n}")))
             .collect();
+        if node.globs {
+            inputs.push("g/*".to_owned());
+        }
         let filter = if node.shout { "| tr a-z A-Z" } else { "" };
         out.push_str(&format!(
-            "  n{i}: {{exec: {{command: [sh, -c, \"cat {0} | grep -v '^#' {filter} > out/n{i}; true\"], inputs: [{1}], outputs: [out/n{i}]}}}}\n",
+            "  n{i}: {{exec: {{command: [sh, -c, \"! cat {0} 2>&- | grep -q '^FAIL' || exit 1; cat {0} 2>&- | grep -v '^#' {filter} > out/n{i}; true\"], inputs: [{1}], outputs: [out/n{i}]}}}}\n",
             inputs.join(" "),
-            inputs.join(", ")
+            inputs.iter().map(|input| format!("'{input}'")).collect::<Vec<_>>().join(", ")
         ));
     }
     out
@@ -104,6 +144,8 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
     for (i, source) in sources.iter().enumerate() {
         space.write(&format!("s{i}"), source);
     }
+    let mut loose: Vec<Option<String>> = vec![None; LOOSE];
+    std::fs::create_dir(space.root().join("g")).expect("a folder");
     space.write("pipeline.yaml", &pipeline(&nodes));
     for edit in edits {
         let mut partial = None;
@@ -130,6 +172,15 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
                 nodes[node].shout = !nodes[node].shout;
                 space.write("pipeline.yaml", &pipeline(&nodes));
             }
+            Edit::Loose { file, text: number } => {
+                space.write(&format!("g/{file}"), &text(number));
+                loose[file] = Some(text(number));
+            }
+            Edit::DropLoose { file } if loose[file].is_some() => {
+                space.remove(&format!("g/{file}"));
+                loose[file] = None;
+            }
+            Edit::CutState { file, bytes } => cut_state(&space, file, bytes),
             Edit::DropState if space.exists(".ocelot/state") => space.remove(".ocelot/state"),
             Edit::DropCache => {
                 std::fs::remove_dir_all(space.cache()).ok();
@@ -137,28 +188,67 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
             Edit::Partial { node } if node < nodes.len() => partial = Some(format!("n{node}")),
             _ => {}
         }
-        let wanted = oracle(&nodes, &sources);
+        let wanted = oracle(&nodes, &sources, &loose);
         if let Some(target) = partial {
             let ran = space.json(&[jobs, &target]);
-            prop_assert_eq!(ran.status, 0, "{:?}", ran);
             let node: usize = target[1..].parse().expect("a number");
-            prop_assert_eq!(space.read(&format!("out/{target}")), wanted[node].clone());
+            match &wanted[node] {
+                Wanted::Output(text) => {
+                    prop_assert_eq!(ran.status, 0, "{:?}", ran);
+                    prop_assert_eq!(&space.read(&format!("out/{target}")), text);
+                }
+                Wanted::Failure | Wanted::Skip => prop_assert_eq!(ran.status, 1, "{:?}", ran),
+            }
             continue;
         }
+        let count =
+            |wanted: &dyn Fn(&Wanted) -> bool, of: &[Wanted]| of.iter().filter(|end| wanted(end)).count() as u64;
+        let failed = count(&|end| *end == Wanted::Failure, &wanted);
+        let skipped = count(&|end| *end == Wanted::Skip, &wanted);
+        let status = i32::from(failed > 0);
         let ran = space.json(&[jobs]);
-        prop_assert_eq!(ran.status, 0, "{:?}", ran);
+        prop_assert_eq!(
+            (ran.status, ran.counts().failed, ran.counts().skipped),
+            (status, failed, skipped),
+            "{:?}",
+            ran
+        );
         for (i, wanted) in wanted.iter().enumerate() {
-            prop_assert_eq!(&space.read(&format!("out/n{i}")), wanted, "out/n{}", i);
+            if let Wanted::Output(text) = wanted {
+                prop_assert_eq!(&space.read(&format!("out/n{i}")), text, "out/n{}", i);
+            }
         }
-        let again = space.json(&[jobs]).counts();
-        prop_assert_eq!(again, counts(0, 0, nodes.len() as u64));
-        prop_assert!(space.plan(&[]).values().all(|(verdict, _)| verdict == "fresh"));
+        let again = space.json(&[jobs]).status(status).counts();
+        let expected = Counts { failed, skipped, ..counts(0, 0, nodes.len() as u64 - failed - skipped) };
+        prop_assert_eq!(again, expected);
+        if failed == 0 {
+            prop_assert!(space.plan(&[]).values().all(|(verdict, _)| verdict == "fresh"));
+        }
     }
     Ok(())
 }
 
+/// Cuts the path table or a snapshot, as a crash may.
+fn cut_state(space: &Space, file: usize, bytes: u64) {
+    let state = space.root().join(".ocelot/state");
+    let graphs = std::fs::read_dir(state.join("graphs")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files: Vec<_> = graphs.chain([state.join("paths")]).filter(|path| path.exists()).collect();
+    if let Some(path) = files.get(file) {
+        let file = std::fs::File::options().write(true).open(path).expect("a state file");
+        let len = file.metadata().expect("metadata").len();
+        file.set_len(len.saturating_sub(bytes)).expect("cut");
+    }
+}
+
+/// Few cases, unless `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: if asked { config.cases } else { 12 }, failure_persistence: None, ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn incremental_equals_clean(nodes in nodes(), edits in prop::collection::vec(edit(), 1..8), fast in any::<bool>(), many in any::<bool>()) {

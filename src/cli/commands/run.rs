@@ -128,7 +128,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         looker,
         redactor: redactor(),
     });
-    let nodes = workspace.wanted.iter().filter(|wanted| **wanted).count();
+    let nodes = workspace.wanted_count();
     sink.event(&Event::Started { pipeline: workspace.session.graph.name.clone(), run: run.clone(), nodes });
     super::update::note_pinned_branches(&workspace, sink.as_mut());
     let jobs = how
@@ -136,7 +136,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)));
     let run_options = RunOptions { jobs, fail_fast: how.fail_fast };
     let wanted = workspace.wanted.clone();
-    let outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, sink.as_mut());
+    let mut outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, sink.as_mut());
 
     workspace.session.cache.finish();
     for warning in workspace.session.cache.take_warnings() {
@@ -146,14 +146,15 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         sink.event(&Event::Warning { node: None, message });
     }
     super::update::save_after_run(process, &mut workspace, &outcome, sink.as_mut());
-    let fresh = outcome.counts.fresh + outcome.counts.ran + outcome.counts.restored;
     let summary = super::build::summary(&workspace, &BTreeMap::new());
-    if let Err(stop) = workspace.save(outcome.settled && extra_args.is_empty(), fresh, summary) {
+    let untouched = workspace.untouched();
+    if let Err(stop) = workspace.save(&outcome, extra_args.is_empty(), summary) {
         let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
         sink.event(&Event::Warning { node: None, message });
     }
     super::cache::gc_daily(process, &root, &workspace.session.cache, sink.as_mut());
     remove_work(&root, &run, how.keep_temp, sink.as_mut());
+    outcome.counts.fresh += untouched;
     sink.event(&Event::Finished(outcome.counts));
     match watcher.finish() {
         Finished::NothingLeft => held.release(),

@@ -264,14 +264,13 @@ fn read_depfile(world: &World, job: &Job, exec: &Exec, depfile: &Path, base: &Pa
         .map(|name| (depfile::relative(&name, dir, base, &world.root), name))
         .filter(|(path, _)| !own.iter().any(|output| covers(output, path)) && !is_input(path))
         .collect();
-    let refuse_generated =
-        |paths: &mut dyn Iterator<Item = &str>| match job.declared.unreachable(&job.graph, job.id, paths) {
-            Some(other) => Err(WorkError::Invalid(format!(
-                "the depfile names `{other}`, which another node makes, but it is no declared input; \
+    let refuse_generated = |paths: &mut dyn Iterator<Item = &str>| match job.declared.unreachable(job.place, paths) {
+        Some(other) => Err(WorkError::Invalid(format!(
+            "the depfile names `{other}`, which another node makes, but it is no declared input; \
              add it to `inputs`, so that it is made first"
-            ))),
-            None => Ok(()),
-        };
+        ))),
+        None => Ok(()),
+    };
     // Before any is looked at: the node that makes it may be replacing it at this moment.
     refuse_generated(&mut paths.iter().map(|(path, _)| path.as_str()))?;
     let mut found = Named::default();

@@ -27,13 +27,15 @@ pub(super) struct Disk {
 }
 
 impl PathTable {
-    /// Brings the file up to date, by appending to it if it is the one that was read.
+    /// Brings the file up to date, by appending to it if it is the one that was read. New rows are forced to the disk:
+    /// a snapshot names rows by number, and after a power cut a number must not stand for another path.
     ///
     /// # Errors
     /// As the file system says.
     pub fn save(&self, file: &Path) -> io::Result<()> {
         let change = self.disk.as_ref().map(|disk| (disk.extent, self.change(disk.rows)));
-        tail::save(file, change, || self.encode())
+        let has_new_rows = self.disk.as_ref().is_none_or(|disk| disk.rows < self.entries.len());
+        tail::save(file, change, || self.encode(), has_new_rows)
     }
 
     /// Bytes of a file without changes.
