@@ -3,9 +3,11 @@
 pub mod args;
 pub mod commands;
 pub mod exit;
+mod lock;
 mod outside;
 mod process;
 mod selection;
+mod sink;
 mod workspace;
 
 use std::collections::BTreeMap;

@@ -236,8 +236,9 @@ fn write_holder(file: &File, me: &Holder) -> io::Result<()> {
         end -= 1;
     }
     let text = format!("{}\n", text[..end].trim_end());
-    file.set_len(0)?;
-    file.write_all_at(text.as_bytes(), 0)
+    file.write_all_at(text.as_bytes(), 0)?;
+    // Truncating a file that has been written costs more than all else here, and mostly the length is the same.
+    if file.metadata()?.len() > text.len() as u64 { file.set_len(text.len() as u64) } else { Ok(()) }
 }
 
 fn read_holder(file: &File) -> Option<Holder> {

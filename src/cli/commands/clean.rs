@@ -18,7 +18,7 @@ use crate::exec::outputs::remove_any;
 pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, args)?;
     let root = selection.pipeline.root.clone();
-    let _lock = super::run::lock_workspace(process, &root)?;
+    let _lock = crate::cli::lock::lock_workspace(process, &root)?;
     let request = OpenRequest {
         selection,
         mode: Mode::Write,

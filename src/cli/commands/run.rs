@@ -1,17 +1,16 @@
 //! `run`: the lock, the signals, the workers, the state, the exit code.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::base::clock::format_utc;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::lock::{self, Interrupts};
 use crate::cli::process::Process;
 use crate::cli::selection::{self, Selection};
+use crate::cli::sink;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::Options;
@@ -20,14 +19,10 @@ use crate::exec::api::World;
 use crate::exec::outputs::remove_any;
 use crate::graph::build::does_work;
 use crate::graph::node::{Kind, Node};
-use crate::outside::process::cancel::{Cancel, Level};
 use crate::outside::process::redact::Redactor;
 use crate::outside::process::runner::{LocalRunner, Patience};
 use crate::outside::process::watcher::{Finished, WatcherHandle, WatcherSpec};
-use crate::outside::signals::StopSignals;
-use crate::report::{json::JsonSink, lines::LineSink, progress::ProgressSink};
 use crate::sched::machine::End;
-use crate::store::lock::{self, Holder, LockError, Waiting, WorkspaceLock};
 use crate::store::look::Looker;
 
 /// What a run was asked for.
@@ -69,12 +64,14 @@ pub(in crate::cli) fn run(process: &Process, args: &RunArgs) -> Result<Exit, Sto
 pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) -> Result<RunReport, Stop> {
     let RunRequest { selection, how, extra_args } = request;
     let root = selection.pipeline.root.clone();
-    let cancel = Cancel::new().map_err(|error| Stop::environment(format!("no file descriptors left: {error}")))?;
-    let signals = StopSignals::install(cancel.clone())
-        .map_err(|error| Stop::environment(format!("cannot handle signals: {error}")))?;
     let run = run_name(process);
-    let mut sink = make_sink(process);
-    let held = acquire(process, &root, &cancel, sink.as_mut())?;
+    let mut sink = sink::of(process);
+    // Until there is something to end in order, a signal just ends the process: a run with nothing to do needs no more.
+    let mut interrupts = None;
+    let held = match lock::try_lock(process, &root, sink.as_mut())? {
+        Some(held) => held,
+        None => lock::wait(process, &root, interrupts.insert(Interrupts::install()?).cancel(), sink.as_mut())?,
+    };
     let now_ns = file_clock(&root);
     let options =
         Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
@@ -87,6 +84,10 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
             return Ok(RunReport { exit: Exit::Ok, workspace: None, outcome: None, summary: settled.summary });
         }
         Opened::Session(workspace) => workspace,
+    };
+    let interrupts = match interrupts {
+        Some(interrupts) => interrupts,
+        None => Interrupts::install()?,
     };
     // What a killed run left half-done; a run with nothing to do lays nothing out.
     let scratch = workspace.state.scratch();
@@ -118,7 +119,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         user_cache: process.user_cache(),
         cache: Arc::clone(&workspace.session.cache),
         runner: Box::new(LocalRunner::new(Patience::default(), Some(Arc::clone(&watcher)))),
-        cancel,
+        cancel: interrupts.cancel().clone(),
         env: process.env.clone(),
         offline: process.common.offline,
         keep_temp: how.keep_temp,
@@ -161,7 +162,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         // The watcher holds the lock until the last command of this run is gone.
         Finished::StillEnding(_) => drop(held),
     }
-    let exit = exit_of(&workspace, &outcome, &signals);
+    let exit = exit_of(&workspace, &outcome, &interrupts);
     Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome), summary: String::new() })
 }
 
@@ -170,62 +171,6 @@ fn run_name(process: &Process) -> String {
     let seconds = process.clock.unix_seconds();
     let digits: String = format_utc(seconds).chars().filter(char::is_ascii_digit).collect();
     format!("{}-{}-{:04x}", &digits[..8], &digits[8..], std::process::id() & 0xffff)
-}
-
-/// The sink that the options and the terminal ask for.
-pub(in crate::cli) fn make_sink(process: &Process) -> Box<dyn EventSink> {
-    let terminal = std::io::stderr().is_terminal()
-        && process.env.get("TERM").is_none_or(|term| term != "dumb")
-        && !process.env.contains_key("CI");
-    match process.common.output {
-        OutputForm::Json => Box::new(JsonSink::new()),
-        OutputForm::Human if terminal => {
-            Box::new(ProgressSink::new(process.colors(), process.common.verbose, process.clock))
-        }
-        OutputForm::Human | OutputForm::Plain | OutputForm::Github => {
-            Box::new(LineSink::new(process.colors(), process.common.verbose, process.clock))
-        }
-    }
-}
-
-fn acquire(process: &Process, root: &Path, cancel: &Cancel, sink: &mut dyn EventSink) -> Result<WorkspaceLock, Stop> {
-    let folder = root.join(".ocelot");
-    let ignore = folder.join(".gitignore");
-    if !ignore.exists() {
-        // A workspace that cannot be written is told about by the lock.
-        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&ignore, "*\n")).ok();
-    }
-    let mode = if process.common.no_wait { lock::Mode::NoWait } else { lock::Mode::Wait };
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let me = Holder { pid: std::process::id(), started_ms: process.clock.unix_seconds() * 1_000, command };
-    let mut told = false;
-    let mut on_wait = |waiting: &Waiting| {
-        if !std::mem::replace(&mut told, true) {
-            sink.event(&Event::Warning { node: None, message: format!("waiting: {waiting}") });
-        }
-        if cancel.pause_at(Level::None, Duration::from_millis(50)) > Level::None {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let held = WorkspaceLock::acquire(&folder.join("lock"), mode, &me, &mut on_wait).map_err(|error| match error {
-        LockError::GaveUp { .. } => Stop { exit: Exit::Signal(130), text: format!("error: {error}\n") },
-        error => Stop::environment(error),
-    })?;
-    if let Some(warning) = held.warning() {
-        sink.event(&Event::Warning { node: None, message: warning.to_string() });
-    }
-    Ok(held)
-}
-
-/// Takes the workspace lock for a command that is not a run.
-///
-/// # Errors
-/// If another command holds it and `--no-wait` was given, or it cannot be taken.
-pub(in crate::cli) fn lock_workspace(process: &Process, root: &Path) -> Result<WorkspaceLock, Stop> {
-    let cancel = Cancel::new().map_err(|error| Stop::environment(format!("no file descriptors left: {error}")))?;
-    acquire(process, root, &cancel, make_sink(process).as_mut())
 }
 
 /// The file system's own clock: the lock file was written just now.
@@ -298,9 +243,9 @@ fn remove_work(root: &Path, run: &str, keep: bool, sink: &mut dyn EventSink) {
     std::fs::remove_dir(above).ok();
 }
 
-fn exit_of(workspace: &Workspace, outcome: &RunOutcome, signals: &StopSignals) -> Exit {
+fn exit_of(workspace: &Workspace, outcome: &RunOutcome, interrupts: &Interrupts) -> Exit {
     if outcome.interrupted {
-        return Exit::Signal(signals.exit_status().unwrap_or(130));
+        return Exit::Signal(interrupts.exit_status());
     }
     let graph = &workspace.session.graph;
     let ends = |wanted: &dyn Fn(&Node) -> bool, fits: &dyn Fn(End) -> bool| {

@@ -23,7 +23,7 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
     }
     let selection = selection::select(process, &args.select)?;
     let root = selection.pipeline.root.clone();
-    let _held = super::run::lock_workspace(process, &root)?;
+    let _held = crate::cli::lock::lock_workspace(process, &root)?;
     let loaded = workspace::load_project(process, &selection)?;
     let mut lock = loaded.lock;
     let mut text = String::new();
