@@ -25,6 +25,8 @@ pub enum State {
     Queued,
     /// At work.
     Running,
+    /// Its work is done and its slots are free; nobody has looked at the result yet.
+    Done,
     /// Ended.
     Ended(End),
 }
@@ -166,6 +168,11 @@ impl Machine {
         None
     }
 
+    /// The work of a node is done: its slots are free, so that the next can start before the result is looked at.
+    pub fn vacate(&mut self, id: NodeId) {
+        self.set(id, State::Done);
+    }
+
     /// A node that was looked at or at work has ended.
     pub fn finish(&mut self, id: NodeId, end: End) {
         self.set(id, State::Ended(end));
@@ -208,7 +215,8 @@ impl Machine {
                 | (State::Ready, State::Checking)
                 | (State::Checking, State::Queued | State::Ended(_))
                 | (State::Queued, State::Running | State::Ended(End::Skipped))
-                | (State::Running, State::Ended(_) | State::Ready)
+                | (State::Running, State::Done | State::Ended(_) | State::Ready)
+                | (State::Done, State::Ended(_) | State::Ready)
         );
         assert!(legal, "BUG: node {id:?} cannot go from {from:?} to {to:?}");
         if from == State::Running {
@@ -237,7 +245,7 @@ impl Machine {
                     }
                 }
             }
-            State::Unwanted | State::Waiting | State::Checking => {}
+            State::Unwanted | State::Waiting | State::Checking | State::Done => {}
         }
     }
 
@@ -308,6 +316,20 @@ mod tests {
         assert_eq!(machine.start_next(), None);
         machine.finish(NodeId(0), End::Failed);
         assert_eq!(machine.start_next(), Some(NodeId(1)));
+    }
+
+    #[test]
+    fn a_slot_is_free_as_soon_as_the_work_is_done() {
+        let graph = graph(&[&[], &[], &[0]], &[0, 1]);
+        let mut machine = Machine::new(&graph, &[true; 3], vec![1; 3], 1);
+        while let Some(id) = machine.next_ready() {
+            machine.queue(id);
+        }
+        assert_eq!((machine.start_next(), machine.start_next()), (Some(NodeId(0)), None));
+        machine.vacate(NodeId(0));
+        assert_eq!((machine.start_next(), machine.running()), (Some(NodeId(1)), 1));
+        machine.finish(NodeId(0), End::Ran);
+        assert_eq!((machine.running(), machine.left(), machine.next_ready()), (1, 2, Some(NodeId(2))));
     }
 
     #[test]
