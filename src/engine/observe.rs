@@ -134,7 +134,7 @@ impl Observer {
         let bare = if bare == "." { "" } else { bare };
         let id = self.look(bare);
         rows.push(id);
-        let entry = *self.table.entry(id);
+        let entry = self.table.entry(id);
         match entry.stamp.kind {
             FileKind::Absent => Ok(None),
             FileKind::File => Ok(Some(Content::File(FileContent {

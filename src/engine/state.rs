@@ -78,7 +78,7 @@ impl StateDir {
 
     /// Reads the path table; an unreadable one is absent.
     pub fn read_table(&self) -> Option<PathTable> {
-        PathTable::decode(&std::fs::read(self.table()).ok()?)
+        PathTable::decode(std::fs::read(self.table()).ok()?)
     }
 
     /// Snapshots beyond the newest 16, oldest first.

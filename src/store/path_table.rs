@@ -99,7 +99,7 @@ pub struct PathTable {
     names: String,
     /// Where each name ends in `names`.
     ends: Vec<u32>,
-    entries: Vec<Entry>,
+    rows: file::Rows,
     index: HashTable<u32>,
     indexed: usize,
     generation: u64,
@@ -122,12 +122,12 @@ impl PathTable {
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.ends.len()
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.ends.is_empty()
     }
 
     /// Whether it differs from the file that it was read from.
@@ -143,13 +143,13 @@ impl PathTable {
     }
 
     /// A row as last seen.
-    pub fn entry(&self, id: PathId) -> &Entry {
-        &self.entries[id.index()]
+    pub fn entry(&self, id: PathId) -> Entry {
+        self.rows.get(id.index())
     }
 
     /// Whether the row has ever been looked at.
     pub fn is_known(&self, id: PathId) -> bool {
-        self.entries[id.index()].version > 0
+        self.entry(id).version > 0
     }
 
     /// The row of `path`, made if there is none.
@@ -163,16 +163,16 @@ impl PathTable {
         if let Some(&row) = found {
             return PathId(row);
         }
-        let id = PathId::from_index(self.entries.len());
+        let id = PathId::from_index(self.ends.len());
         self.names.push_str(path);
         self.ends.push(u32::try_from(self.names.len()).expect("BUG: more than 4 GiB of path names"));
-        self.entries.push(NEVER_SEEN);
+        self.rows.push(&NEVER_SEEN);
         let (names, ends) = (&self.names, &self.ends);
         self.index.insert_unique(hash, id.0, |&row| {
             let (start, end) = span(ends, row);
             self::hash(&names[start..end])
         });
-        self.indexed = self.entries.len();
+        self.indexed = self.ends.len();
         self.dirty.push(id);
         id
     }
@@ -189,7 +189,7 @@ impl PathTable {
 
     /// Notes what a path holds now; returns whether its content differs from before.
     pub fn set(&mut self, id: PathId, stamp: Stamp, digest: BlobDigest, settled: bool) -> bool {
-        let entry = &mut self.entries[id.index()];
+        let entry = self.entry(id);
         let same = entry.version > 0
             && entry.stamp.kind == stamp.kind
             && entry.stamp.executable == stamp.executable
@@ -201,32 +201,32 @@ impl PathTable {
             settled,
             ours: same && entry.ours,
         };
-        if *entry != next {
+        if entry != next {
             self.dirty.push(id);
+            self.rows.set(id.index(), &next);
         }
-        *entry = next;
         !same
     }
 
     /// Marks the content of a row as written by a node.
     pub fn mark_ours(&mut self, id: PathId) {
-        let entry = &mut self.entries[id.index()];
+        let entry = self.entry(id);
         if !entry.ours {
             self.dirty.push(id);
+            self.rows.set(id.index(), &Entry { ours: true, ..entry });
         }
-        entry.ours = true;
     }
 
     fn build_index(&mut self) {
-        if self.indexed == self.entries.len() {
+        if self.indexed == self.ends.len() {
             return;
         }
         let (names, ends) = (&self.names, &self.ends);
-        self.index.reserve(self.entries.len() - self.indexed, |&row| {
+        self.index.reserve(self.ends.len() - self.indexed, |&row| {
             let (start, end) = span(ends, row);
             hash(&names[start..end])
         });
-        for row in self.indexed..self.entries.len() {
+        for row in self.indexed..self.ends.len() {
             let row = PathId::from_index(row).0;
             let (start, end) = span(ends, row);
             self.index.insert_unique(hash(&names[start..end]), row, |&other| {
@@ -234,7 +234,7 @@ impl PathTable {
                 hash(&names[start..end])
             });
         }
-        self.indexed = self.entries.len();
+        self.indexed = self.ends.len();
     }
 }
 
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn rows_survive_the_file_and_keep_their_numbers() {
         let mut table = sample();
-        let mut read = PathTable::decode(&table.encode()).unwrap();
+        let mut read = PathTable::decode(table.encode()).unwrap();
         assert_eq!((read.generation(), read.len(), read.is_changed()), (42, 4, false));
         for path in ["src/a.c", "src/ü.c", "", "out"] {
             let id = table.lookup(path).unwrap();
@@ -286,8 +286,8 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;
-            assert!(PathTable::decode(&damaged).is_none(), "flip at {at}");
-            assert!(PathTable::decode(&bytes[..at]).is_none(), "cut at {at}");
+            assert!(PathTable::decode(damaged).is_none(), "flip at {at}");
+            assert!(PathTable::decode(bytes[..at].to_vec()).is_none(), "cut at {at}");
         }
     }
 
