@@ -15,6 +15,7 @@ use crate::engine::session::{Options, Parts, Session};
 use crate::engine::snapshot::{NodeMemory, Part, Settled, Snapshot, Stored};
 use crate::engine::state::{self, Proof, Row, StateDir, env_holds};
 use crate::graph::declared::Declared;
+use crate::graph::node::Graph;
 use crate::graph::select::{self, SelectError};
 use crate::project::load::{self, Loaded, Request};
 use crate::project::lock::Lock;
@@ -100,7 +101,7 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     let looker = Looker::new(&root, now_ns)
         .map_err(|error| Stop::environment(format!("cannot open the project {}: {error}", root.display())))?;
     let table = state.read_table();
-    let fast = process.env.get("OCELOT_FAST_PATH").is_none_or(|value| value != "0");
+    let fast = uses_fast_path(process);
     let stored = table.is_some().then(|| Stored::open(&state.snapshot(&key), &key)).flatten();
     let generation = process.clock.unix_seconds() << 20 ^ u64::from(std::process::id());
     let mut observer = Observer::new(looker, table.unwrap_or_else(|| PathTable::new(generation)));
@@ -263,6 +264,37 @@ pub(in crate::cli) fn open_to_read(process: &Process, selection: Selection) -> R
         Opened::Session(workspace) => Ok(workspace),
         Opened::Null(_) => Err(Stop::new(Exit::Internal, "BUG: a null answer where none was allowed")),
     }
+}
+
+/// The graph alone, with the targets and the nodes that they need: for a command that shows no verdicts.
+///
+/// # Errors
+/// As [`open`].
+pub(in crate::cli) fn graph_of(
+    process: &Process,
+    selection: &Selection,
+) -> Result<(Graph, Vec<NodeId>, Vec<bool>), Stop> {
+    let root = &selection.pipeline.root;
+    let state = StateDir::new(root);
+    let key = snapshot_key(process, selection);
+    let stored = || {
+        let mut observer = Observer::new(Looker::new(root, 0).ok()?, state.read_table()?);
+        let stored = Stored::open(&state.snapshot(&key), &key)?;
+        let env = |name: &str| process.env.get(name).cloned();
+        let current = uses_fast_path(process) && stored.null.proof.holds(&mut observer, &with_program(&env));
+        if current { stored.graph() } else { None }
+    };
+    let graph = match stored() {
+        Some(graph) => graph,
+        None => load_project(process, selection)?.graph,
+    };
+    let targets = select::select(&graph, &selection.targets).map_err(select_stop)?;
+    let wanted = select::closure(&graph, &targets);
+    Ok((graph, targets, wanted))
+}
+
+fn uses_fast_path(process: &Process) -> bool {
+    process.env.get("OCELOT_FAST_PATH").is_none_or(|value| value != "0")
 }
 
 /// Names the program itself, so that a graph compiled by another build of it is not taken.

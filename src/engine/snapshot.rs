@@ -222,14 +222,25 @@ impl Stored {
         Some(self.changed.get(&id)?.rows.as_deref().unwrap_or_default())
     }
 
-    /// Reads the whole graph and all that is remembered.
-    pub fn whole(&self) -> Option<Snapshot> {
-        let index = self.index()?;
+    /// Reads the whole graph.
+    pub fn graph(&self) -> Option<Graph> {
+        self.graph_of(&self.index()?)
+    }
+
+    fn graph_of(&self, index: &Index) -> Option<Graph> {
         let mut graph: Graph = self.read(GRAPH)?;
-        let (nodes, memories) = (self.sections.read(NODES)?, self.sections.read(MEMORIES)?);
+        let nodes = self.sections.read(NODES)?;
         graph.nodes = (0..index.node_ends.len())
             .map(|at| Some(Arc::new(decode::<Node>(nodes.get(span(&index.node_ends, at)?)?)?)))
             .collect::<Option<_>>()?;
+        Some(graph)
+    }
+
+    /// Reads the whole graph and all that is remembered.
+    pub fn whole(&self) -> Option<Snapshot> {
+        let index = self.index()?;
+        let graph = self.graph_of(&index)?;
+        let memories = self.sections.read(MEMORIES)?;
         let mut nodes = (0..index.memory_ends.len())
             .map(|at| decode(memories.get(span(&index.memory_ends, at)?)?))
             .collect::<Option<Vec<NodeMemory>>>()?;

@@ -1,6 +1,7 @@
-//! The graph as text: an indented tree, Graphviz, Mermaid, JSON.
+//! The graph as text: an indented tree, Graphviz, Mermaid, JSON. Written as it is made: the tree of a deep graph is far
+//! larger than the graph.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -8,8 +9,10 @@ use crate::base::id::NodeId;
 use crate::graph::node::{Class, Graph, Role};
 
 /// An indented tree from the targets down; a subtree that was shown is not shown again.
-pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool]) -> String {
-    let mut out = String::new();
+///
+/// # Errors
+/// Those of `out`.
+pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
     let mut shown = vec![false; graph.nodes.len()];
     let mut is_dep = vec![false; graph.nodes.len()];
     for id in graph.ids().filter(|id| wanted[id.index()]) {
@@ -20,16 +23,8 @@ pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool]) -> String {
     while let Some((id, depth)) = stack.pop() {
         let node = graph.node(id);
         let again = std::mem::replace(&mut shown[id.index()], true) && !node.edges.is_empty();
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            out,
-            "{:indent$}{} ({}){}",
-            "",
-            node.name,
-            node.kind.name(),
-            if again { " …" } else { "" },
-            indent = depth * 2
-        );
+        let more = if again { " …" } else { "" };
+        writeln!(out, "{:indent$}{} ({}){more}", "", node.name, node.kind.name(), indent = depth * 2)?;
         if !again {
             let mut deps: Vec<NodeId> = node.deps().collect();
             deps.sort_unstable();
@@ -37,12 +32,15 @@ pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool]) -> String {
             stack.extend(deps.into_iter().rev().map(|dep| (dep, depth + 1)));
         }
     }
-    out
+    Ok(())
 }
 
 /// For Graphviz.
-pub fn dot(graph: &Graph, wanted: &[bool]) -> String {
-    let mut out = format!("digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n", quoted(&graph.name));
+///
+/// # Errors
+/// Those of `out`.
+pub fn dot(graph: &Graph, wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "digraph {} {{\n  rankdir=LR;\n  node [shape=box];", quoted(&graph.name))?;
     for id in graph.ids().filter(|id| wanted[id.index()]) {
         let node = graph.node(id);
         let shape = match node.class {
@@ -51,35 +49,37 @@ pub fn dot(graph: &Graph, wanted: &[bool]) -> String {
             Class::Effect => ", style=bold",
             Class::Sink => ", shape=note",
         };
-        let _ = writeln!(out, "  n{} [label={}{shape}];", id.0, quoted(&node.name));
+        writeln!(out, "  n{} [label={}{shape}];", id.0, quoted(&node.name))?;
         for edge in &node.edges {
             let style = match &edge.role {
                 Role::After => " [style=dotted]",
                 Role::Tolerant(_) => " [style=dashed]",
                 Role::Strict(_) | Role::Path(_) => "",
             };
-            let _ = writeln!(out, "  n{} -> n{}{style};", edge.to.0, id.0);
+            writeln!(out, "  n{} -> n{}{style};", edge.to.0, id.0)?;
         }
     }
-    out.push_str("}\n");
-    out
+    writeln!(out, "}}")
 }
 
 /// For Markdown pages.
-pub fn mermaid(graph: &Graph, wanted: &[bool]) -> String {
-    let mut out = String::from("flowchart LR\n");
+///
+/// # Errors
+/// Those of `out`.
+pub fn mermaid(graph: &Graph, wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "flowchart LR")?;
     for id in graph.ids().filter(|id| wanted[id.index()]) {
         let node = graph.node(id);
-        let _ = writeln!(out, "  n{}[{}]", id.0, quoted(&node.name).replace("\\\"", "#quot;"));
+        writeln!(out, "  n{}[{}]", id.0, quoted(&node.name).replace("\\\"", "#quot;"))?;
         for edge in &node.edges {
             let arrow = match &edge.role {
                 Role::After | Role::Tolerant(_) => "-.->",
                 Role::Strict(_) | Role::Path(_) => "-->",
             };
-            let _ = writeln!(out, "  n{} {arrow} n{}", edge.to.0, id.0);
+            writeln!(out, "  n{} {arrow} n{}", edge.to.0, id.0)?;
         }
     }
-    out
+    Ok(())
 }
 
 fn quoted(text: &str) -> String {
@@ -112,7 +112,10 @@ struct JsonEdge<'a> {
 }
 
 /// For machines.
-pub fn json(graph: &Graph, wanted: &[bool]) -> String {
+///
+/// # Errors
+/// Those of `out`.
+pub fn json(graph: &Graph, wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
     let nodes = graph.ids().filter(|id| wanted[id.index()]).map(|id| {
         let node = graph.node(id);
         let needs = node.edges.iter().map(|edge| {
@@ -134,7 +137,6 @@ pub fn json(graph: &Graph, wanted: &[bool]) -> String {
         }
     });
     let graph = JsonGraph { name: &graph.name, nodes: nodes.collect() };
-    let mut text = serde_json::to_string_pretty(&graph).unwrap_or_default();
-    text.push('\n');
-    text
+    serde_json::to_writer_pretty(&mut *out, &graph)?;
+    writeln!(out)
 }
