@@ -59,8 +59,7 @@ pub(in crate::cli) fn check(process: &Process, workspace: &Workspace) -> Result<
             )));
         }
     }
-    diag::sort(&mut problems);
-    problems.dedup();
+    diag::tidy(&mut problems);
     if problems.is_empty() {
         return Ok(());
     }

@@ -17,7 +17,7 @@ use crate::engine::state::{self, Proof, Row, StateDir, env_holds};
 use crate::graph::declared::Declared;
 use crate::graph::node::Graph;
 use crate::graph::select::{self, SelectError};
-use crate::project::load::{self, Loaded, Request};
+use crate::project::load::{self, LoadError, Loaded, Request};
 use crate::project::lock::Lock;
 use crate::store::cache_options::Access;
 use crate::store::look::Looker;
@@ -323,6 +323,14 @@ fn snapshot_key(process: &Process, selection: &Selection) -> BlobDigest {
 /// # Errors
 /// All problems, rendered.
 pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> Result<Loaded, Stop> {
+    try_load(process, selection).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
+}
+
+/// Loads the project's files.
+///
+/// # Errors
+/// All problems.
+pub(in crate::cli) fn try_load(process: &Process, selection: &Selection) -> Result<Loaded, LoadError> {
     let env = |name: &str| process.env.get(name).cloned();
     let request = Request {
         root: &selection.pipeline.root,
@@ -331,7 +339,7 @@ pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> 
         lock: process.common.lock.as_deref(),
         env: &env,
     };
-    load::load(&request).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
+    load::load(&request)
 }
 
 /// The proof of a graph that was loaded after `began_ns`, by the file system's clock (0: unknown).

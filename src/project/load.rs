@@ -43,8 +43,7 @@ pub struct LoadError {
 
 impl LoadError {
     fn new(sources: SourceMap, mut diagnostics: Vec<Diagnostic>) -> Self {
-        diag::sort(&mut diagnostics);
-        diagnostics.dedup();
+        diag::tidy(&mut diagnostics);
         Self { sources, diagnostics }
     }
 
@@ -130,7 +129,7 @@ fn resolve_params(
     around: &Around<'_>,
 ) -> Result<(Params, Choices), Vec<Diagnostic>> {
     let wants = |word: &str| file.params.values().any(|p| p.choices.items.iter().any(|text| text.value == word));
-    let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { Vec::new() };
+    let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { None };
     let session = params::session_region(request.env, &|path| {
         around.note_read(path);
         std::fs::read_to_string(path).ok()
