@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_under_another_key_or_version_is_a_miss() {
+    fn row_66_a_record_under_another_key_or_version_is_a_miss() {
         let key = ActionDigest::of(b"a");
         let record = Record { action: key, own: OwnDigest::of(b"o"), alternatives: vec![] };
         let bytes = record.encode();

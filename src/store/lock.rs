@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_goes_on_until_the_lock_is_free_or_the_caller_gives_up() {
+    fn row_16_waiting_goes_on_until_the_lock_is_free_or_the_caller_gives_up() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let mut first = Some(WorkspaceLock::acquire(&path, Mode::Wait, &me(), &mut never).unwrap());
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_without_locks_is_a_warning() {
+    fn row_20_a_file_system_without_locks_is_a_warning() {
         for errno in [Errno::NOTSUP, Errno::NOLCK, Errno::NOSYS] {
             assert!(is_unsupported(&errno.into()));
         }
