@@ -99,7 +99,8 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
             && rows_hold(&settled.rows, &mut observer)
         {
             if mode == Mode::Write && observer.table.is_changed() {
-                save_table(&state, &observer)?;
+                // What is not saved is hashed again by the next run; the lock has told of a read-only workspace.
+                save_table(&state, &observer).ok();
             }
             return Ok(Opened::Null(settled));
         }

@@ -14,7 +14,7 @@ use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
 use crate::engine::job::command_line;
 use crate::engine::lock_key::lock_folder;
-use crate::engine::outcome::{RunOptions, RunOutcome};
+use crate::engine::outcome::{MAX_LOST, RunOptions, RunOutcome, lost_again};
 use crate::engine::session::{Known, Session};
 use crate::engine::workers::{Message, Workers};
 use crate::event::{Counts, Ended, Event, EventSink, Failure};
@@ -33,8 +33,8 @@ struct Run<'a> {
     machine: Machine,
     world: Arc<World>,
     works: BTreeMap<NodeId, Work>,
-    /// Nodes whose stored result was lost: they run, whatever the record says.
-    lost: Vec<bool>,
+    /// How often the stored result of a node was found lost: it runs then, whatever the record says.
+    lost: Vec<u8>,
     outcome: RunOutcome,
     stopping: bool,
 }
@@ -61,7 +61,7 @@ impl Session {
             machine,
             world: Arc::clone(&world),
             works: BTreeMap::new(),
-            lost: vec![false; count],
+            lost: vec![0; count],
             outcome: RunOutcome {
                 counts: Counts::default(),
                 ends: vec![None; count],
@@ -145,7 +145,7 @@ impl Run<'_> {
                 return self.end_failed(id, failure, 0);
             }
         };
-        if self.lost[id.index()] && matches!(evaluation.decision.verdict, Verdict::Fresh | Verdict::Restore) {
+        if self.lost[id.index()] > 0 && matches!(evaluation.decision.verdict, Verdict::Fresh | Verdict::Restore) {
             evaluation.decision = Decision { verdict: Verdict::Run, row: "5", reason: Reason::StoredDamaged };
         }
         self.decided(id, &evaluation.decision);
@@ -329,13 +329,16 @@ impl Run<'_> {
 
     /// A stored result is gone: its node runs again, and the one that wanted it waits for that.
     fn run_again(&mut self, producer: NodeId, waiting: NodeId) {
-        self.lost[producer.index()] = true;
+        self.lost[producer.index()] += 1;
         if producer == waiting {
             // A restore found its own blobs gone.
             self.machine.check_again(waiting);
             return;
         }
         let node = self.session.graph.node(producer);
+        if self.lost[producer.index()] > MAX_LOST {
+            return self.end_failed(waiting, lost_again(&node.name), 0);
+        }
         if node.class == Class::Effect {
             let message = format!(
                 "what `{0}` left was edited, or is no longer in the cache, and an effect is not repeated for that; \

@@ -1,5 +1,6 @@
 //! Turns the signals that ask a program to end into a [`Cancel`]: the first asks for a graceful end, the second for
-//! an immediate one. SIGPIPE is left as Rust sets it: ignored, so that a closed pipe is an error of the write.
+//! an immediate one. SIGPIPE is left as Rust sets it: ignored, so that a closed pipe is an error of the write. SIGXFSZ
+//! (`ulimit -f`) is caught for the same reason, and not ignored: commands would inherit that.
 
 use std::io;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::thread::JoinHandle;
 use signal_hook::consts::SIGHUP;
 use signal_hook::consts::SIGINT;
 use signal_hook::consts::SIGTERM;
+use signal_hook::consts::SIGXFSZ;
 use signal_hook::iterator::Handle;
 use signal_hook::iterator::Signals;
 
@@ -25,17 +27,17 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Installs the handling of SIGINT, SIGTERM and SIGHUP for the whole process.
+    /// Installs the handling of SIGINT, SIGTERM, SIGHUP and SIGXFSZ for the whole process.
     ///
     /// # Errors
     /// When no descriptor or thread is left.
     pub fn install(cancel: Cancel) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ])?;
         let handle = signals.handle();
         let first = Arc::new(AtomicI32::new(0));
         let seen = Arc::clone(&first);
         let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for signal in signals.forever() {
+            for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
                 let is_first = seen.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
                 cancel.raise(if is_first { Level::Graceful } else { Level::Now });
             }

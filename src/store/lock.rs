@@ -134,7 +134,8 @@ impl WorkspaceLock {
             }
             match file.try_lock() {
                 Ok(()) if is_still_at(&file, path) => {
-                    write_holder(&file, me).map_err(io_error("write"))?;
+                    // The lock is held all the same on a full disk; others then wait without knowing for whom.
+                    write_holder(&file, me).ok();
                     return Ok(Self { file: Some(file), warning: None });
                 }
                 // Someone removed the file meanwhile: what we locked is not what the next run will see.

@@ -10,6 +10,7 @@ mod diagnostics;
 mod discovered;
 mod docs;
 mod failure;
+mod faults;
 mod forgotten;
 mod language;
 mod layering;

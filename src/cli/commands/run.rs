@@ -154,6 +154,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     }
     super::cache::gc_daily(process, &root, &workspace.session.cache, sink.as_mut());
     remove_work(&root, &run, how.keep_temp, sink.as_mut());
+    // What the cache could not take was held there for this run; what stays is removed by the next one.
+    remove_any(&scratch).ok();
     sink.event(&Event::Finished(outcome.counts));
     match watcher.finish() {
         Finished::NothingLeft => held.release(),
