@@ -135,12 +135,25 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn set_aside(&mut self) -> Result<(), WorkError> {
+        if !self.job.set_aside.is_empty() {
+            // Making room asks this too, but moving comes first.
+            self.job
+                .node
+                .outputs()
+                .into_iter()
+                .try_for_each(|output| outputs::stay_inside(&self.world.root, output))?;
+        }
         self.warnings.extend(outputs::set_aside(self.world, &self.job.set_aside)?);
         self.began = true;
         Ok(())
     }
 
     fn restore(&mut self, result: &Arc<ActionResult>) -> Result<Success, WorkError> {
+        let declared = self.job.node.outputs();
+        if result.outputs.iter().filter_map(|output| output.path.as_deref()).any(|path| !declared.contains(&path)) {
+            // No record of ours says so: as good as lost.
+            return Err(WorkError::NeedsProducer(self.job.id));
+        }
         self.set_aside()?;
         match outputs::lay_out(self.world, result) {
             Ok(written) => {
@@ -265,4 +278,38 @@ fn success(result: Arc<ActionResult>) -> Success {
 /// A wrong input stays wrong; a command or a network may do better next time.
 fn may_pass_later(error: &WorkError) -> bool {
     matches!(error, WorkError::Command { .. } | WorkError::TimedOut | WorkError::Environment(_) | WorkError::Io { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::result::Output;
+    use crate::exec::testing::{file, job, node, world};
+    use crate::graph::node::{Exec, Kind};
+
+    struct Quiet;
+    impl Progress for Quiet {
+        fn line(&mut self, _: NodeId, _: String) {}
+        fn attempt(&mut self, _: NodeId, _: u32) {}
+    }
+
+    #[test]
+    fn row_36_a_record_with_other_paths_than_the_node_declares_is_as_good_as_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        std::fs::write(dir.path().join("precious"), "mine").unwrap();
+        let exec = Exec { command: vec!["/bin/true".into()], outputs: vec!["out".into()], ..Exec::default() };
+        let job = job(&world, node("n", Kind::Exec(Box::new(exec)), Class::Pure), Vec::new());
+        let restored = |path: &str| {
+            let output = Output { path: Some(path.to_owned()), ..file(&world, "out", b"planted") };
+            let result = ActionResult { outputs: vec![output], ..ActionResult::default() };
+            work(&world, &Work::Restore(job.clone(), Arc::new(result)), &mut Quiet).outcome
+        };
+        assert!(restored("out").is_ok());
+        for path in ["../precious", "other", "pipeline.yaml"] {
+            assert!(matches!(restored(path), Err(WorkError::NeedsProducer(_))), "{path}");
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("precious")).unwrap(), "mine");
+        assert_eq!(std::fs::read_dir(&world.root).unwrap().count(), 1);
+    }
 }

@@ -4,6 +4,7 @@
 //! did not run.
 
 mod disk;
+mod links;
 mod read_only;
 
 use std::io::Write;
