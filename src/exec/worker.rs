@@ -96,6 +96,11 @@ fn close_log(world: &World, capture: LogCapture<'_>) -> (Vec<String>, Vec<u8>) {
     (tail, bytes)
 }
 
+/// A text of ours without the values of secrets.
+fn hide(world: &World, text: &str) -> String {
+    String::from_utf8_lossy(&world.redactor.redact(text.as_bytes())).into_owned()
+}
+
 struct NodeLog<'a, 'b>(&'a mut LogCapture<'b>);
 
 impl Log for NodeLog<'_, '_> {
@@ -118,6 +123,9 @@ pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completi
         }),
     };
     let Worker { written, warnings, attempts, began, .. } = worker;
+    // A command can name a file after a secret, or name one in a depfile.
+    let warnings = warnings.iter().map(|text| hide(world, text)).collect();
+    let outcome = outcome.map_err(|error| error.map_text(|text| hide(world, text)));
     let (tail, bytes) = finished.unwrap_or_default();
     let log = (!bytes.is_empty()).then(|| world.cache.put_bytes(&bytes).digest);
     let duration_ms = world.clock.elapsed_ms().saturating_sub(started);

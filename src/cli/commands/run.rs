@@ -197,7 +197,7 @@ fn acquire(process: &Process, root: &Path, cancel: &Cancel, sink: &mut dyn Event
         std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&ignore, "*\n")).ok();
     }
     let mode = if process.common.no_wait { lock::Mode::NoWait } else { lock::Mode::Wait };
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let command = without_values(std::env::args()).join(" ");
     let me = Holder { pid: std::process::id(), started_ms: process.clock.unix_seconds() * 1_000, command };
     let mut told = false;
     let mut on_wait = |waiting: &Waiting| {
@@ -218,6 +218,25 @@ fn acquire(process: &Process, root: &Path, cancel: &Cancel, sink: &mut dyn Event
         sink.event(&Event::Warning { node: None, message: warning.to_string() });
     }
     Ok(held)
+}
+
+/// A command line to be kept in a file: values of parameters and arguments for commands may be secret.
+fn without_values(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for argument in arguments {
+        let is_value = kept.last().is_some_and(|last| last == "--set");
+        let value = if is_value { Some(argument.as_str()) } else { argument.strip_prefix("--set=") };
+        match value.and_then(|value| value.split_once('=')) {
+            Some((name, _)) if is_value => kept.push(format!("{name}=…")),
+            Some((name, _)) => kept.push(format!("--set={name}=…")),
+            None if argument == "--" => {
+                kept.push("-- …".to_owned());
+                break;
+            }
+            None => kept.push(argument),
+        }
+    }
+    kept
 }
 
 /// Takes the workspace lock for a command that is not a run.

@@ -6,6 +6,7 @@
 mod disk;
 mod links;
 mod read_only;
+mod secrets;
 
 use std::io::Write;
 use std::process::Command;
