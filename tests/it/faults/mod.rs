@@ -7,6 +7,7 @@ mod disk;
 mod links;
 mod read_only;
 mod secrets;
+mod texts;
 
 use std::io::Write;
 use std::process::Command;
