@@ -3,10 +3,16 @@
 //! Every test is named after its row. One whose means are missing (mounts, strace, …) says on standard error which row
 //! did not run.
 
+mod changes;
+mod damage;
 mod disk;
 mod links;
+mod page;
+mod processes;
 mod read_only;
 mod secrets;
+mod sharing;
+mod sizes;
 mod texts;
 
 use std::io::Write;
