@@ -29,6 +29,8 @@ pub(in crate::cli) enum Mode {
     Write,
     /// `plan` and its like: nothing is written.
     Read,
+    /// A run in a copy of the project: written there, and nowhere else.
+    Discard,
 }
 
 /// What opening found.
@@ -123,7 +125,8 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         }
     };
     let access = if mode == Mode::Write { Access::ReadWrite } else { Access::ReadOnly };
-    let cache = Arc::new(process.open_cache(access, (mode == Mode::Write).then(|| state.scratch()))?);
+    let scratch = (mode != Mode::Read).then(|| state.scratch());
+    let cache = Arc::new(process.open_cache(access, scratch)?);
     let parts = Parts {
         graph: snapshot.graph,
         memory: snapshot.nodes,

@@ -14,6 +14,7 @@ mod secrets;
 mod sharing;
 mod sizes;
 mod texts;
+mod twice;
 
 use std::io::Write;
 use std::process::Command;
