@@ -178,6 +178,10 @@ fn row_38_names_that_are_not_utf8_are_refused_with_the_name() {
         let ran = space.run(&["run"]).status(2);
         assert!(ran.stderr.contains("\\xFF\\xFE") && ran.stderr.contains("is not UTF-8"), "{inputs}: {ran:?}");
     }
+    let space =
+        Space::with("nodes: {n: {exec: {command: [sh, -c, 'ln -s \"$(printf \"\\\\377\")\" out'], outputs: [out]}}}");
+    let ran = space.run(&["run"]).status(1);
+    assert!(ran.stderr.contains("the target of the link `out` is not UTF-8"), "{ran:?}");
     let space = Space::with(
         "nodes: {n: {exec: {command: [sh, -c, 'mkdir out; echo > out/$(printf \"\\\\377\")'], outputs: [out/]}}}",
     );

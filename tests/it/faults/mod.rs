@@ -64,9 +64,19 @@ pub(crate) fn run_wrapped(space: &Space, wrapper: &[&str], arguments: &[&str]) -
     Ran::from(wrapped(space, wrapper, arguments).output().expect("the wrapper starts"))
 }
 
+/// How to have mounts of one's own: as root, or as root of a user namespace.
+const NAMESPACES: [&str; 2] = ["-m", "-Urm"];
+
+fn can_mount(namespace: &str) -> bool {
+    let probe = ["mount", "-t", "tmpfs", "none", "/mnt"];
+    let probed = Command::new("unshare").arg(namespace).args(probe).output();
+    probed.is_ok_and(|output| output.status.success())
+}
+
 /// Runs the program with mounts of its own, which `setup` makes.
 pub(crate) fn run_mounted(space: &Space, setup: &str, arguments: &[&str]) -> Ran {
-    run_wrapped(space, &["unshare", "-m", "sh", "-ec", &format!("{setup}\nexec \"$0\" \"$@\"")], arguments)
+    let namespace = NAMESPACES.into_iter().find(|namespace| can_mount(namespace)).expect("mounts");
+    run_wrapped(space, &["unshare", namespace, "sh", "-ec", &format!("{setup}\nexec \"$0\" \"$@\"")], arguments)
 }
 
 /// Commands that make a folder read-only for whoever is in the namespace.
@@ -76,8 +86,7 @@ pub(crate) fn read_only(folder: &std::path::Path) -> String {
 }
 
 /// Tools that a test may need, with a command that shows whether they work here.
-const MEANS: [(&str, &[&str]); 5] = [
-    ("mounts", &["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]),
+const MEANS: [(&str, &[&str]); 4] = [
     ("strace", &["strace", "-f", "-o", "/dev/null", "true"]),
     ("prlimit", &["prlimit", "--nofile=64:", "true"]),
     ("faketime", &["faketime", "-f", "+5y", "true"]),
@@ -87,6 +96,9 @@ const MEANS: [(&str, &[&str]); 5] = [
 /// Whether the means of a row are here; if not, a line that says so, past the capture of the test harness.
 pub(crate) fn has(row: &str, means: &[&str]) -> bool {
     let works = |name: &&str| {
+        if *name == "mounts" {
+            return NAMESPACES.into_iter().any(can_mount);
+        }
         let (_, probe) = MEANS.iter().find(|(known, _)| known == name).expect("known means");
         let probed = Command::new(probe[0]).args(&probe[1..]).output();
         probed.is_ok_and(|output| output.status.success())
