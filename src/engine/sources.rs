@@ -147,11 +147,13 @@ impl Session {
                 for path in k.config_file.iter().chain(&k.components) {
                     self.add_source(path, &mut sources)?;
                 }
+                refuse_links(&sources.files)?;
             }
             Kind::Overlay(k) => {
                 for path in k.components.iter() {
                     self.add_source(path, &mut sources)?;
                 }
+                refuse_links(&sources.files)?;
             }
             Kind::Clone(k) => {
                 if let Source::Plain(path) = &k.source {
@@ -211,4 +213,14 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Of kinds that read their files themselves, and would read what a link leads to: the digest has only the link.
+fn refuse_links(files: &[(String, Content)]) -> Result<(), InputProblem> {
+    let link = files.iter().find(|(_, content)| matches!(content, Content::Symlink(_)));
+    link.map_or(Ok(()), |(path, _)| {
+        Err(InputProblem::Source(format!(
+            "`{path}` is a link, and nobody would see a change of what it leads to; have the file itself there"
+        )))
+    })
 }

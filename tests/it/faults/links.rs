@@ -106,6 +106,18 @@ fn row_37_links_among_inputs() {
 }
 
 #[test]
+fn row_37_configuration_and_components_that_are_links_are_refused() {
+    for path in ["config/examples/minimal.yaml", "config/components/collector/lambdacomponents/exporter/awss3.go"] {
+        let space = crate::shipped::project();
+        let file = space.root().join(path);
+        fs::rename(&file, space.root().join("elsewhere")).unwrap();
+        symlink(space.root().join("elsewhere"), &file).unwrap();
+        let ran = space.run(&["plan", "quickstart", "tree[minimal]"]).status(2);
+        assert!(ran.stderr.contains(&format!("`{path}` is a link")), "{ran:?}");
+    }
+}
+
+#[test]
 fn row_38_names_of_every_kind_are_built_right() {
     let space = Space::with(
         "nodes:
