@@ -317,6 +317,9 @@ mod tests {
         for path in ["../precious", "other", "pipeline.yaml"] {
             assert!(matches!(restored(path), Err(WorkError::NeedsProducer(_))), "{path}");
         }
+        for path in ["../precious", "/precious", "a/../../precious", "."] {
+            assert!(outputs::stay_inside(&world.root, path).is_err(), "{path}");
+        }
         assert_eq!(std::fs::read_to_string(dir.path().join("precious")).unwrap(), "mine");
         assert_eq!(std::fs::read_dir(&world.root).unwrap().count(), 1);
     }
