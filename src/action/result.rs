@@ -82,9 +82,29 @@ impl Listing {
         }
     }
 
-    /// Reads [`Self::encode`]d bytes; `None` if they are none.
+    /// Reads [`Self::encode`]d bytes; `None` if they are none, or if an entry would be laid out outside the folder.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        postcard::from_bytes(bytes).ok()
+        let listing: Self = postcard::from_bytes(bytes).ok()?;
+        listing.stays_inside().then_some(listing)
+    }
+
+    /// Whether every path is plain and below folders only: never `..`, never through a link.
+    fn stays_inside(&self) -> bool {
+        let is_plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains('\0');
+        let mut checked = "";
+        self.0.is_sorted_by(|a, b| a.0 < b.0)
+            && self.0.iter().all(|(path, _)| {
+                let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+                let mut folder = above;
+                while !folder.is_empty() && folder != checked {
+                    if self.get(folder).is_some() {
+                        return false;
+                    }
+                    folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
+                }
+                checked = above;
+                path.split('/').all(is_plain)
+            })
     }
 
     /// The entry at this path.
@@ -227,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_under_another_key_or_version_is_a_miss() {
+    fn row_66_a_record_under_another_key_or_version_is_a_miss() {
         let key = ActionDigest::of(b"a");
         let record = Record { action: key, own: OwnDigest::of(b"o"), alternatives: vec![] };
         let bytes = record.encode();
@@ -250,5 +270,26 @@ mod tests {
         }
         assert_eq!(record.alternatives.len(), Record::MAX_ALTERNATIVES);
         assert_eq!(record.alternatives[0].discovered[0].path, "19.h");
+    }
+
+    #[test]
+    fn row_36_a_listing_that_leads_out_of_its_folder_is_none() {
+        let file = || Content::File(FileContent { digest: BlobDigest::of(b""), size: 0, executable: false });
+        let link = || Content::Symlink("/etc".into());
+        let read = |entries: Vec<(&str, Content)>| {
+            let entries = entries.into_iter().map(|(path, content)| (path.to_owned(), content)).collect();
+            Listing::decode(&Listing(entries).encode())
+        };
+        assert!(
+            read(vec![("a", file()), ("a-b", file()), ("b/c", link()), ("b/d/e", file()), ("b/d/f", file())]).is_some()
+        );
+        for path in ["", "/etc/x", "../x", "a/../../x", "a//x", "./x", "a/", "a\0b", ".."] {
+            assert_eq!(read(vec![(path, file())]), None, "{path:?}");
+        }
+        assert_eq!(read(vec![("d", link()), ("d/x", file())]), None, "through a link");
+        assert_eq!(read(vec![("d", link()), ("d-e", file()), ("d/x/y", file())]), None, "through a link further up");
+        assert_eq!(read(vec![("d", file()), ("d/x", file())]), None, "inside a file");
+        assert_eq!(read(vec![("b", file()), ("a", file())]), None, "not in order");
+        assert_eq!(read(vec![("a", link()), ("a", file())]), None, "twice");
     }
 }

@@ -93,6 +93,8 @@ pub enum Command {
     Update(UpdateArgs),
     /// Remove outputs whose content we recorded.
     Clean(SelectArgs),
+    /// Do the work of pure nodes once more in a fresh copy of the project, and compare what came out.
+    Verify(VerifyArgs),
     /// Look after the cache.
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -209,6 +211,20 @@ pub enum GraphFormat {
 pub struct NodeArgs {
     /// The node, for example `'collector[arm64]'`.
     pub node: String,
+    /// Another pipeline than the one last run here.
+    #[arg(short, long, value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Set a parameter.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The node to work twice, for example `'collector[arm64]'`; may repeat.
+    #[arg(long, value_name = "NODE", required = true)]
+    pub twice: Vec<String>,
     /// Another pipeline than the one last run here.
     #[arg(short, long, value_name = "PIPELINE")]
     pub pipeline: Option<String>,

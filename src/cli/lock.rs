@@ -115,7 +115,7 @@ fn acquire(
         // A workspace that cannot be written is told about by the lock.
         std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&ignore, "*\n")).ok();
     }
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let command = without_values(std::env::args()).join(" ");
     let me = Holder { pid: std::process::id(), started_ms: process.clock.unix_seconds() * 1_000, command };
     WorkspaceLock::acquire(&folder.join("lock"), mode, &me, on_wait)
 }
@@ -126,4 +126,23 @@ fn told(held: WorkspaceLock, sink: &mut dyn EventSink) -> WorkspaceLock {
         sink.event(&Event::Warning { node: None, message: warning.to_string() });
     }
     held
+}
+
+/// A command line to be kept in a file: values of parameters and arguments for commands may be secret.
+fn without_values(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for argument in arguments {
+        let is_value = kept.last().is_some_and(|last| last == "--set");
+        let value = if is_value { Some(argument.as_str()) } else { argument.strip_prefix("--set=") };
+        match value.and_then(|value| value.split_once('=')) {
+            Some((name, _)) if is_value => kept.push(format!("{name}=…")),
+            Some((name, _)) => kept.push(format!("--set={name}=…")),
+            None if argument == "--" => {
+                kept.push("-- …".to_owned());
+                break;
+            }
+            None => kept.push(argument),
+        }
+    }
+    kept
 }

@@ -37,6 +37,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsS
     if matches!(cli.command, Command::Watch) {
         return u8::try_from(crate::outside::process::watcher::main(std::io::stdin())).unwrap_or(1);
     }
+    crate::outside::signals::survive_size_limit();
     let outcome = process(&cli, environment).and_then(|process| commands::dispatch(&process, cli.command));
     let exit = outcome.unwrap_or_else(|stop| {
         std::io::stderr().write_all(stop.text.as_bytes()).ok();

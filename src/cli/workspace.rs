@@ -13,7 +13,7 @@ use crate::engine::affected::Index;
 use crate::engine::observe::Observer;
 use crate::engine::session::{Options, Parts, Session};
 use crate::engine::snapshot::{NodeMemory, Part, Settled, Snapshot, Stored};
-use crate::engine::state::{self, Proof, Row, StateDir, env_holds};
+use crate::engine::state::{self, StateDir, env_holds};
 use crate::graph::declared::Declared;
 use crate::graph::node::Graph;
 use crate::graph::select::{self, SelectError};
@@ -23,8 +23,10 @@ use crate::store::cache_options::Access;
 use crate::store::look::Looker;
 use crate::store::path_table::PathTable;
 
+mod proof;
 mod save;
 
+use proof::{make_proof, snapshot_key, with_program};
 use save::save_table;
 
 /// Whether a command may write in the workspace.
@@ -34,6 +36,8 @@ pub(in crate::cli) enum Mode {
     Write,
     /// `plan` and its like: nothing is written.
     Read,
+    /// A run in a copy of the project: written there, and nowhere else.
+    Discard,
 }
 
 /// What opening found.
@@ -116,7 +120,8 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         graph = match moved {
             Moved::Nothing(settled) => {
                 if mode == Mode::Write && observer.table.is_changed() {
-                    save_table(&state, &observer)?;
+                    // What is not saved is hashed again by the next run; the lock has told of a read-only workspace.
+                    save_table(&state, &observer).ok();
                 }
                 return Ok(Opened::Null(settled));
             }
@@ -160,7 +165,8 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         }
     };
     let access = if mode == Mode::Write { Access::ReadWrite } else { Access::ReadOnly };
-    let cache = Arc::new(process.open_cache(access, (mode == Mode::Write).then(|| state.scratch()))?);
+    let scratch = (mode != Mode::Read).then(|| state.scratch());
+    let cache = Arc::new(process.open_cache(access, scratch)?);
     let parts = Parts {
         graph: snapshot.graph,
         declared,
@@ -297,27 +303,6 @@ fn uses_fast_path(process: &Process) -> bool {
     process.env.get("OCELOT_FAST_PATH").is_none_or(|value| value != "0")
 }
 
-/// Names the program itself, so that a graph compiled by another build of it is not taken.
-fn with_program<'a>(env: &'a dyn Fn(&str) -> Option<String>) -> impl Fn(&str) -> Option<String> + 'a {
-    |name| if name == PROGRAM { program_stamp() } else { env(name) }
-}
-
-/// Stands for the running program among the variables of a proof.
-const PROGRAM: &str = "(ocelot)";
-
-fn program_stamp() -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::metadata("/proc/self/exe").ok()?;
-    Some(format!("{} {} {} {}", env!("CARGO_PKG_VERSION"), meta.size(), meta.mtime_nsec(), meta.mtime()))
-}
-
-/// What was given selects the snapshot: the pipeline, the parameters, the lock.
-fn snapshot_key(process: &Process, selection: &Selection) -> BlobDigest {
-    let lock = process.common.lock.as_deref().unwrap_or_default();
-    let bytes = postcard::to_stdvec(&(&selection.pipeline.file, lock, &selection.sets));
-    BlobDigest::of(&bytes.expect("BUG: texts always encode"))
-}
-
 /// Loads the project's files.
 ///
 /// # Errors
@@ -340,28 +325,6 @@ pub(in crate::cli) fn try_load(process: &Process, selection: &Selection) -> Resu
         env: &env,
     };
     load::load(&request)
-}
-
-/// The proof of a graph that was loaded after `began_ns`, by the file system's clock (0: unknown).
-fn make_proof(loaded: &Loaded, observer: &mut Observer, env: &dyn Fn(&str) -> Option<String>, began_ns: i64) -> Proof {
-    let mut files: Vec<&String> = loaded.read.iter().collect();
-    files.sort();
-    files.dedup();
-    let rows: Vec<Row> = files
-        .into_iter()
-        .map(|file| {
-            let id = observer.look(file);
-            Row { id, mark: observer.table.entry(id).mark() }
-        })
-        .collect();
-    // Edited since: the graph may be of the text before, so nothing proves it.
-    let edited = |row: &Row| observer.table.entry(row.id).stamp.ctime_ns > began_ns;
-    let is_certain = began_ns == 0 || !rows.iter().any(edited);
-    let generation = if is_certain { observer.table.generation() } else { 0 };
-    let names = loaded.env.iter().copied().chain([PROGRAM]);
-    let digest = |name: &str| env(name).map(|value| BlobDigest::of(value.as_bytes()));
-    let env = names.map(|name| (name.to_owned(), digest(name))).collect();
-    Proof { generation, rows, env }
 }
 
 /// What was remembered under another shape of the graph stays with the instances of the same name.

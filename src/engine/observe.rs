@@ -153,7 +153,12 @@ impl Observer {
                 Ok(Some(Content::Tree { listing: BlobDigest::of(&bytes), size: listing.size() }))
             }
             FileKind::Other => Err(ObserveError::NotAFile { path: bare.to_owned() }),
-            FileKind::Unreadable => Err(ObserveError::Unreadable { path: bare.to_owned() }),
+            FileKind::Unreadable => Err(match list_dir(&self.looker.root().join(bare)) {
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                    ObserveError::List { path: bare.to_owned(), error }
+                }
+                _ => ObserveError::Unreadable { path: bare.to_owned() },
+            }),
         }
     }
 

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::base::id::NodeId;
-use crate::event::Counts;
+use crate::event::{Counts, Failure};
 use crate::exec::api::Prepared;
 use crate::graph::node::Pin;
 use crate::sched::machine::End;
+
+/// After how many losses of one node's result a run stops making it again.
+pub(in crate::engine) const MAX_LOST: u8 = 3;
 
 /// How a run is to go.
 #[derive(Clone, Debug)]
@@ -37,4 +40,13 @@ pub struct RunOutcome {
     pub go: Option<String>,
     /// Whether every wanted node ended well and a repeat would have nothing to do.
     pub settled: bool,
+}
+
+/// What is said of a node that waits for a result which nothing can hold.
+pub(in crate::engine) fn lost_again(name: &str) -> Failure {
+    let message = format!(
+        "what `{name}` made was lost again and again: neither the cache folder nor `.ocelot/tmp` can hold it; \
+         make room on the disk, or set XDG_CACHE_HOME to a folder that can be written"
+    );
+    Failure { message, environment: true, ..Failure::default() }
 }

@@ -32,8 +32,8 @@ struct Run<'a> {
     machine: Machine,
     world: Arc<World>,
     works: BTreeMap<NodeId, Work>,
-    /// Nodes whose stored result was lost: they run, whatever the record says.
-    lost: Vec<bool>,
+    /// How often the stored result of a node was found lost: it runs then, whatever the record says.
+    lost: Vec<u8>,
     outcome: RunOutcome,
     stopping: bool,
 }
@@ -60,7 +60,7 @@ impl Session {
             machine,
             world: Arc::clone(&world),
             works: BTreeMap::new(),
-            lost: vec![false; count],
+            lost: vec![0; count],
             outcome: RunOutcome {
                 counts: Counts::default(),
                 ends: vec![None; count],
@@ -154,7 +154,7 @@ impl Run<'_> {
                 return self.end_failed(id, failure, 0);
             }
         };
-        if self.lost[id.index()] && matches!(evaluation.decision.verdict, Verdict::Fresh | Verdict::Restore) {
+        if self.lost[id.index()] > 0 && matches!(evaluation.decision.verdict, Verdict::Fresh | Verdict::Restore) {
             evaluation.decision = Decision { verdict: Verdict::Run, row: "5", reason: Reason::StoredDamaged };
         }
         self.decided(id, &evaluation.decision);

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use crate::action::result::Content;
 use crate::base::id::{NodeId, PathId};
 use crate::base::rel_path;
@@ -53,6 +55,22 @@ pub enum InputProblem {
     /// A repository.
     #[error("{0}")]
     Source(String),
+    /// A link whose end is not in the project.
+    #[error("`{path}` is a link that leads out of the project, to `{target}`")]
+    LinkOut {
+        /// The link.
+        path: String,
+        /// What it says.
+        target: String,
+    },
+    /// A link that leads to itself.
+    #[error("`{path}` is a link that leads back to itself, by `{target}`")]
+    LinkLoop {
+        /// The link.
+        path: String,
+        /// What it says.
+        target: String,
+    },
 }
 
 impl Session {
@@ -122,17 +140,20 @@ impl Session {
                         inputs.push((path.clone(), content.ok_or(ObserveError::Missing { path })?));
                     }
                 }
+                self.refuse_stray_links(&inputs)?;
                 sources.files = inputs;
             }
             Kind::Resolve(k) => {
                 for path in k.config_file.iter().chain(&k.components) {
                     self.add_source(path, &mut sources)?;
                 }
+                refuse_links(&sources.files)?;
             }
             Kind::Overlay(k) => {
                 for path in k.components.iter() {
                     self.add_source(path, &mut sources)?;
                 }
+                refuse_links(&sources.files)?;
             }
             Kind::Clone(k) => {
                 if let Source::Plain(path) = &k.source {
@@ -154,6 +175,30 @@ impl Session {
         Ok(sources)
     }
 
+    /// A link enters the digest as a link. What stands at its end is looked at if it is an input too, and nobody would
+    /// see an edit of something outside the project. One that leads nowhere yet is no harm.
+    fn refuse_stray_links(&self, inputs: &[(String, Content)]) -> Result<(), InputProblem> {
+        let mut real_root = None;
+        for (path, content) in inputs {
+            let Content::Symlink(target) = content else { continue };
+            let (path, target) = (path.clone(), target.clone());
+            let root = self.observer.root();
+            match root.join(&path).canonicalize() {
+                Ok(end) => {
+                    let real_root = real_root.get_or_insert_with(|| root.canonicalize().unwrap_or_default());
+                    if !end.starts_with(real_root) {
+                        return Err(InputProblem::LinkOut { path, target });
+                    }
+                }
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
+                    return Err(InputProblem::LinkLoop { path, target });
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// A file, or every file of a folder.
     fn add_source(&mut self, path: &str, sources: &mut Sources) -> Result<(), ObserveError> {
         let missing = || ObserveError::Missing { path: path.to_owned() };
@@ -168,4 +213,14 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Of kinds that read their files themselves, and would read what a link leads to: the digest has only the link.
+fn refuse_links(files: &[(String, Content)]) -> Result<(), InputProblem> {
+    let link = files.iter().find(|(_, content)| matches!(content, Content::Symlink(_)));
+    link.map_or(Ok(()), |(path, _)| {
+        Err(InputProblem::Source(format!(
+            "`{path}` is a link, and nobody would see a change of what it leads to; have the file itself there"
+        )))
+    })
 }

@@ -25,10 +25,12 @@ pub enum ToolError {
         name: String,
     },
     /// Found and unreadable.
-    #[error("`{path}` cannot be read")]
+    #[error("`{path}` cannot be read{why}")]
     Unreadable {
         /// Where.
         path: String,
+        /// What the system says, with a colon before it; empty if it says nothing.
+        why: String,
     },
 }
 
@@ -68,12 +70,22 @@ fn locate(
     } else {
         path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| Path::new(dir).join(name)).collect()
     };
+    let mut unreadable = None;
     for candidate in candidates {
         if let Some(program) = follow(&candidate, observer, rows) {
             return Ok((candidate, program));
         }
+        let last = rows.last().map(|row| observer.table.entry(*row).stamp.kind);
+        if last == Some(FileKind::Unreadable) {
+            unreadable.get_or_insert(candidate);
+        }
     }
-    Err(ToolError::NotFound { name: name.to_owned() })
+    Err(unreadable.map_or_else(|| ToolError::NotFound { name: name.to_owned() }, |path| cannot_read(&path)))
+}
+
+fn cannot_read(path: &Path) -> ToolError {
+    let why = std::fs::File::open(path).err().map(|error| format!(": {error}"));
+    ToolError::Unreadable { path: path.display().to_string(), why: why.unwrap_or_default() }
 }
 
 /// More links in a row than this are a circle, as for the kernel.
@@ -102,7 +114,7 @@ fn follow(path: &Path, observer: &mut Observer, rows: &mut Vec<PathId>) -> Optio
 fn find_by_content(name: &str, path: &str, observer: &mut Observer) -> Result<(Tool, Vec<PathId>), ToolError> {
     let mut rows = Vec::new();
     let (program, real) = locate(name, path, observer, &mut rows)?;
-    let unreadable = || ToolError::Unreadable { path: program.display().to_string() };
+    let unreadable = || cannot_read(&program);
     let content = observer.content(real.to_str().ok_or_else(unreadable)?, &mut rows).map_err(|_| unreadable())?;
     match content {
         Some(Content::File(file)) => Ok((Tool { program, identity: file.digest.to_hex() }, rows)),

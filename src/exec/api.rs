@@ -221,6 +221,19 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// The same error with its texts changed.
+    pub fn map_text(self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Command { program, end } => Self::Command { program: change(&program), end: change(&end) },
+            Self::Invalid(text) => Self::Invalid(change(&text)),
+            Self::Environment(text) => Self::Environment(change(&text)),
+            Self::Internal(text) => Self::Internal(change(&text)),
+            // What the system says of a call names nothing.
+            Self::Io { path, error } => Self::Io { path: change(&path), error },
+            Self::NeedsProducer(_) | Self::Cancelled | Self::TimedOut => self,
+        }
+    }
+
     /// An I/O error that names its path.
     pub fn io(path: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -1,7 +1,7 @@
 //! The life of an output: room made for it, captured into the store, laid out from it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::action::result::{ActionResult, Content, FileContent, Listing, Output};
 use crate::base::digest::BlobDigest;
@@ -65,10 +65,43 @@ fn move_away(from: &Path, to: &Path) -> std::io::Result<()> {
 /// If a path cannot be removed or a folder not made.
 pub fn make_room<'a>(root: &Path, outputs: impl IntoIterator<Item = &'a str>) -> Result<(), WorkError> {
     for output in outputs {
+        stay_inside(root, output)?;
         let path = root.join(output.trim_end_matches('/'));
         remove_any(&path).map_err(WorkError::io(output))?;
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(WorkError::io(parent.display().to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an output path that leads out of `root`: by its text, or because a folder on the way is a link. Only files
+/// of the project are ours to replace.
+///
+/// # Errors
+/// If it does.
+pub fn stay_inside(root: &Path, output: &str) -> Result<(), WorkError> {
+    let refused = |why: String| Err(WorkError::Invalid(format!("output `{output}` leads out of the project: {why}")));
+    let path = Path::new(output.trim_end_matches('/'));
+    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+        return refused("it is no plain relative path".to_owned());
+    }
+    let mut folder = root.to_owned();
+    for part in path.parent().into_iter().flat_map(Path::components) {
+        folder.push(part);
+        match fs::symlink_metadata(&folder) {
+            Ok(meta) if meta.is_symlink() => {}
+            Ok(_) => continue,
+            Err(_) => break,
+        }
+        let inside = |real: PathBuf| fs::canonicalize(root).is_ok_and(|root| real.starts_with(root));
+        if !fs::canonicalize(&folder).is_ok_and(inside) {
+            let target = fs::read_link(&folder).unwrap_or_default();
+            let link = folder.strip_prefix(root).unwrap_or(&folder).display();
+            return refused(format!(
+                "`{link}` is a link to `{}`; remove the link (a folder on another disk may be a mount)",
+                target.display()
+            ));
         }
     }
     Ok(())
@@ -95,6 +128,8 @@ pub fn remove_any(path: &Path) -> std::io::Result<()> {
 /// # Errors
 /// If it cannot be read or stored.
 pub fn capture(world: &World, base: &Path, path: &str) -> Result<Option<Content>, WorkError> {
+    // The command may have made a link of a folder on the way.
+    stay_inside(base, path)?;
     let full = base.join(path.trim_end_matches('/'));
     let meta = match fs::symlink_metadata(&full) {
         Ok(meta) => meta,

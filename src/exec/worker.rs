@@ -96,6 +96,11 @@ fn close_log(world: &World, capture: LogCapture<'_>) -> (Vec<String>, Vec<u8>) {
     (tail, bytes)
 }
 
+/// A text of ours without the values of secrets.
+fn hide(world: &World, text: &str) -> String {
+    String::from_utf8_lossy(&world.redactor.redact(text.as_bytes())).into_owned()
+}
+
 struct NodeLog<'a, 'b>(&'a mut LogCapture<'b>);
 
 impl Log for NodeLog<'_, '_> {
@@ -118,6 +123,9 @@ pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completi
         }),
     };
     let Worker { written, warnings, attempts, began, .. } = worker;
+    // A command can name a file after a secret, or name one in a depfile.
+    let warnings = warnings.iter().map(|text| hide(world, text)).collect();
+    let outcome = outcome.map_err(|error| error.map_text(|text| hide(world, text)));
     let (tail, bytes) = finished.unwrap_or_default();
     let log = (!bytes.is_empty()).then(|| world.cache.put_bytes(&bytes).digest);
     let duration_ms = world.clock.elapsed_ms().saturating_sub(started);
@@ -135,12 +143,25 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn set_aside(&mut self) -> Result<(), WorkError> {
+        if !self.job.set_aside.is_empty() {
+            // Making room asks this too, but moving comes first.
+            self.job
+                .node
+                .outputs()
+                .into_iter()
+                .try_for_each(|output| outputs::stay_inside(&self.world.root, output))?;
+        }
         self.warnings.extend(outputs::set_aside(self.world, &self.job.set_aside)?);
         self.began = true;
         Ok(())
     }
 
     fn restore(&mut self, result: &Arc<ActionResult>) -> Result<Success, WorkError> {
+        let declared = self.job.node.outputs();
+        if result.outputs.iter().filter_map(|output| output.path.as_deref()).any(|path| !declared.contains(&path)) {
+            // No record of ours says so: as good as lost.
+            return Err(WorkError::NeedsProducer(self.job.id));
+        }
         self.set_aside()?;
         match outputs::lay_out(self.world, result) {
             Ok(written) => {
@@ -265,4 +286,41 @@ fn success(result: Arc<ActionResult>) -> Success {
 /// A wrong input stays wrong; a command or a network may do better next time.
 fn may_pass_later(error: &WorkError) -> bool {
     matches!(error, WorkError::Command { .. } | WorkError::TimedOut | WorkError::Environment(_) | WorkError::Io { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::result::Output;
+    use crate::exec::testing::{file, job, node, world};
+    use crate::graph::node::{Exec, Kind};
+
+    struct Quiet;
+    impl Progress for Quiet {
+        fn line(&mut self, _: NodeId, _: String) {}
+        fn attempt(&mut self, _: NodeId, _: u32) {}
+    }
+
+    #[test]
+    fn row_36_a_record_with_other_paths_than_the_node_declares_is_as_good_as_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        std::fs::write(dir.path().join("precious"), "mine").unwrap();
+        let exec = Exec { command: vec!["/bin/true".into()], outputs: vec!["out".into()], ..Exec::default() };
+        let job = job(&world, node("n", Kind::Exec(Box::new(exec)), Class::Pure), Vec::new());
+        let restored = |path: &str| {
+            let output = Output { path: Some(path.to_owned()), ..file(&world, "out", b"planted") };
+            let result = ActionResult { outputs: vec![output], ..ActionResult::default() };
+            work(&world, &Work::Restore(job.clone(), Arc::new(result)), &mut Quiet).outcome
+        };
+        assert!(restored("out").is_ok());
+        for path in ["../precious", "other", "pipeline.yaml"] {
+            assert!(matches!(restored(path), Err(WorkError::NeedsProducer(_))), "{path}");
+        }
+        for path in ["../precious", "/precious", "a/../../precious", "."] {
+            assert!(outputs::stay_inside(&world.root, path).is_err(), "{path}");
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("precious")).unwrap(), "mine");
+        assert_eq!(std::fs::read_dir(&world.root).unwrap().count(), 1);
+    }
 }

@@ -51,7 +51,9 @@ pub(in crate::graph) fn check_and_join(
     }
     for (output, position) in &producers {
         for parent in rel_path::parents(output) {
-            if let Some(other) = producers.get(parent) {
+            // A file has no inside either.
+            let found = [parent, parent.trim_end_matches('/')].map(|path| producers.get_key_value(path));
+            if let Some((parent, other)) = found.into_iter().flatten().next() {
                 errors.push(
                     Diagnostic::error(format!("output `{output}` lies inside output `{parent}`"))
                         .label(drafts[*position].span, format!("declares `{output}`"))

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn values_cannot_smuggle_flags() {
+    fn row_34_values_cannot_smuggle_flags() {
         let tags = TagSet::default();
         for version in ["", "v1 -X main.x=y", "v1\"", "-extld=sh", "v1\n"] {
             let error = build(&tags, version).command().unwrap_err().to_string();

@@ -392,7 +392,7 @@ mod tests {
     const END: &[u8; 4] = b"PK\x05\x06";
 
     #[test]
-    fn hostile_zips_are_refused_with_their_reason() {
+    fn row_36_hostile_zips_are_refused_with_their_reason() {
         let mut both_names = patched(LISTED, 46, b"..");
         patch(&mut both_names, LOCAL, 0, (30, b".."));
         let mut twice = patched(LISTED, 46, b"bb");
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_before_anything_is_unpacked() {
+    fn row_36_limits_hold_before_anything_is_unpacked() {
         let bytes = zip(&[("aa", Some(&[0; 5000])), ("bb", Some(b"y"))]);
         let open = |limits| ZipReader::open("z", &bytes, limits).map(|_| ()).map_err(|error| error.to_string());
         let wide = ZipLimits { entries: 2, unzipped: 5001, ratio: 1000 };

@@ -1,5 +1,6 @@
 //! Turns the signals that ask a program to end into a [`Cancel`]: the first asks for a graceful end, the second for
-//! an immediate one. SIGPIPE is left as Rust sets it: ignored, so that a closed pipe is an error of the write.
+//! an immediate one. SIGPIPE is left as Rust sets it: ignored, so that a closed pipe is an error of the write. SIGXFSZ
+//! (`ulimit -f`) is caught for the same reason, and not ignored: commands would inherit that.
 
 use std::io;
 use std::sync::Arc;
@@ -10,11 +11,18 @@ use std::thread::JoinHandle;
 use signal_hook::consts::SIGHUP;
 use signal_hook::consts::SIGINT;
 use signal_hook::consts::SIGTERM;
+use signal_hook::consts::SIGXFSZ;
 use signal_hook::iterator::Handle;
 use signal_hook::iterator::Signals;
 
 use crate::outside::process::cancel::Cancel;
 use crate::outside::process::cancel::Level;
+
+/// Makes a write beyond the limit of file sizes an error of that write, rather than the end of the process.
+pub fn survive_size_limit() {
+    // Without a handler a write may end the process, which is no worse than before.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).ok();
+}
 
 /// The installed handling. When dropped, its thread ends, and from then on the signals have no effect.
 #[derive(Debug)]

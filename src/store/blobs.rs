@@ -203,8 +203,8 @@ impl Blobs {
                 self.fs.create_dir_all(beside, 0o777)?;
                 attempt(beside)
             }
-            // The scratch folder is on another file system than the destination.
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices && place.scratch.is_some() => attempt(beside),
+            // The scratch folder is on another file system than the destination, or cannot be written.
+            Err(error) if place.scratch.is_some() && is_of_scratch(error) => attempt(beside),
             _ => first,
         }
     }
@@ -263,6 +263,11 @@ impl Blobs {
         }
         RestoreError::Damaged { digest: digest.short() }
     }
+}
+
+fn is_of_scratch(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), CrossesDevices | PermissionDenied | ReadOnlyFilesystem)
 }
 
 pub(crate) fn missing(digest: &BlobDigest) -> RestoreError {

@@ -28,6 +28,8 @@ pub struct Cache {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) options: CacheOptions,
     pub(crate) blobs: Blobs,
+    /// Where this run holds what the cache folder cannot take, so that its own nodes can use it.
+    pub(crate) spill: Option<Blobs>,
     pub(crate) counters: Counters,
     /// Newest first.
     segments: RwLock<Vec<Arc<Segment>>>,
@@ -51,6 +53,10 @@ impl Cache {
             listing.unreadable.iter().map(|path| Warning::Damaged { what: path.display().to_string() }).collect();
         Ok(Self {
             blobs: Blobs::new(Arc::clone(&fs), &options.root, options.hash_threads),
+            spill: options
+                .scratch
+                .as_ref()
+                .map(|scratch| Blobs::new(Arc::clone(&fs), &scratch.join("not-kept"), options.hash_threads)),
             writable: AtomicBool::new(options.access == Access::ReadWrite),
             segments: RwLock::new(listing.segments),
             next_number: AtomicU64::new(listing.next_number),
@@ -276,7 +282,9 @@ impl Cache {
             Some(writer) => work(writer),
             None => self.create_writer().and_then(|writer| work(slot.insert(writer))),
         };
+        let unwritten = slot.as_mut().map(SegmentWriter::take_unwritten).unwrap_or_default();
         drop(slot);
+        unwritten.iter().for_each(|bytes| self.spill_bytes(bytes));
         done.inspect_err(|error| self.write_failed("the result of a node", error)).is_ok()
     }
 

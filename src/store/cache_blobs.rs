@@ -51,14 +51,22 @@ impl Cache {
         }
         if !self.can_write() {
             let digest = self.blobs.hash(&*file, size).map_err(|error| source_error(path, error))?;
+            let kept = self.blobs.size(&digest) == Some(size);
+            if let (Some(spill), false) = (&self.spill, kept) {
+                // If this fails too, whoever needs the blob says so.
+                let _ = spill.add_file(&*file, size);
+            }
             unchanged(&*file, path, size)?;
-            return Ok(Put { digest, size, kept: self.blobs.size(&digest) == Some(size) });
+            return Ok(Put { digest, size, kept });
         }
         let added = self.blobs.add_file(&*file, size).map_err(|error| source_error(path, error))?;
         unchanged(&*file, path, size)?;
         self.counters.bytes_stored.fetch_add(size, Ordering::Relaxed);
         if let Some(failure) = &added.failure {
             self.write_failed(&path.display().to_string(), failure);
+            if let Some(spill) = &self.spill {
+                let _ = spill.add_file(&*file, size);
+            }
         }
         let kept = added.failure.is_none() || self.blobs.size(&added.digest) == Some(size);
         Ok(Put { digest: added.digest, size: added.size, kept })
@@ -80,44 +88,71 @@ impl Cache {
         } else {
             self.blobs.size(&digest) == Some(size)
         };
+        if !kept {
+            self.spill_bytes(bytes);
+        }
         Put { digest, size, kept }
+    }
+
+    /// Holds bytes that the cache folder cannot take for the rest of this run.
+    pub(crate) fn spill_bytes(&self, bytes: &[u8]) {
+        if let Some(spill) = &self.spill {
+            let _ = spill.add_bytes(bytes, &BlobDigest::of(bytes));
+        }
     }
 
     /// Whether the store has a blob of that digest and size, judged without reading it.
     pub fn has_blob(&self, digest: &BlobDigest, size: u64) -> bool {
-        match size <= SMALL_BLOB {
+        let kept = match size <= SMALL_BLOB {
             true => self.entry_len(&EntryKey::blob(digest)).map(u64::from) == Some(size + BLOB_HEAD as u64),
             false => self.blobs.size(digest) == Some(size),
-        }
+        };
+        kept || self.spill.as_ref().is_some_and(|spill| spill.size(digest) == Some(size))
     }
 
     /// Lays a blob out at `dest`, replacing a file there, with the execute bits if `executable`. The bytes are
     /// verified before anything appears at `dest`; missing parent folders are made.
     pub fn restore(&self, digest: &BlobDigest, size: u64, dest: &Path, executable: bool) -> Result<(), RestoreError> {
         let place = Place { dest, executable, scratch: self.options.scratch.as_deref() };
-        if size > SMALL_BLOB {
-            let restored = self.blobs.restore(digest, size, &place);
-            restored.inspect_err(|error| self.note_damage(error, digest))?;
-        } else {
-            let bytes = self.small_blob(digest)?.ok_or_else(|| missing(digest))?;
-            if bytes.len() as u64 != size {
-                return Err(missing(digest));
+        let restored = self.restore_kept(digest, size, &place);
+        match (&restored, &self.spill) {
+            (Err(RestoreError::Missing { .. } | RestoreError::Damaged { .. }), Some(spill))
+                if spill.size(digest).is_some() =>
+            {
+                spill.restore(digest, size, &place)?;
             }
-            let failed = |source| RestoreError::Io { path: dest.to_path_buf(), source };
-            self.blobs.restore_bytes(&bytes, &place).map_err(failed)?;
+            _ => restored?,
         }
         self.counters.bytes_restored.fetch_add(size, Ordering::Relaxed);
         Ok(())
     }
 
+    fn restore_kept(&self, digest: &BlobDigest, size: u64, place: &Place<'_>) -> Result<(), RestoreError> {
+        if size > SMALL_BLOB {
+            let restored = self.blobs.restore(digest, size, place);
+            return restored.inspect_err(|error| self.note_damage(error, digest));
+        }
+        let bytes = self.small_blob(digest)?.ok_or_else(|| missing(digest))?;
+        if bytes.len() as u64 != size {
+            return Err(missing(digest));
+        }
+        let failed = |source| RestoreError::Io { path: place.dest.to_path_buf(), source };
+        self.blobs.restore_bytes(&bytes, place).map_err(failed)
+    }
+
     /// A blob's bytes, verified; `None` if it is absent, damaged (then it was set aside) or longer than `cap` bytes.
     pub fn read_blob(&self, digest: &BlobDigest, cap: u64) -> Option<Vec<u8>> {
-        let bytes = match self.small_blob(digest).ok()? {
-            Some(bytes) => (bytes.len() as u64 <= cap).then_some(bytes)?,
-            None => self.blobs.read(digest, cap).inspect_err(|error| self.note_damage(error, digest)).ok()??,
-        };
+        let held = || self.spill.as_ref()?.read(digest, cap).ok()?;
+        let bytes = self.read_kept(digest, cap).or_else(held)?;
         self.counters.bytes_restored.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Some(bytes)
+    }
+
+    fn read_kept(&self, digest: &BlobDigest, cap: u64) -> Option<Vec<u8>> {
+        match self.small_blob(digest).ok()? {
+            Some(bytes) => (bytes.len() as u64 <= cap).then_some(bytes),
+            None => self.blobs.read(digest, cap).inspect_err(|error| self.note_damage(error, digest)).ok()?,
+        }
     }
 
     /// A blob from the segments: `Ok(None)` if none has it, an error if all that have it are damaged.

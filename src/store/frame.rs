@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_keeps_exactly_the_whole_frames_before_it() {
+    fn row_15_every_cut_keeps_exactly_the_whole_frames_before_it() {
         let (bytes, ends) = sample();
         let all = read_all(&bytes).unwrap();
         assert_eq!(all.len(), 4);

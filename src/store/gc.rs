@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_young_and_what_a_living_run_holds_is_spared() {
+    fn row_18_what_is_young_and_what_a_living_run_holds_is_spared() {
         let nothing = GcPolicy { max_bytes: 0, max_age_days: 0, ..GcPolicy::default() };
         let fs = SimFs::new();
         let nodes = [node(0, &[50, 5000]), node(1, &[50, 5000]), node(2, &[60])];
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_ages_nothing() {
+    fn row_24_a_clock_that_jumps_ages_nothing() {
         let fs = SimFs::new();
         let node = node(0, &[50, 5000]);
         store_on(&fs, TODAY, std::slice::from_ref(&node));

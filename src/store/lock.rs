@@ -134,7 +134,8 @@ impl WorkspaceLock {
             }
             match file.try_lock() {
                 Ok(()) if is_still_at(&file, path) => {
-                    write_holder(&file, me).map_err(io_error("write"))?;
+                    // The lock is held all the same on a full disk; others then wait without knowing for whom.
+                    write_holder(&file, me).ok();
                     return Ok(Self { file: Some(file), warning: None });
                 }
                 // Someone removed the file meanwhile: what we locked is not what the next run will see.
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_goes_on_until_the_lock_is_free_or_the_caller_gives_up() {
+    fn row_16_waiting_goes_on_until_the_lock_is_free_or_the_caller_gives_up() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let mut first = Some(WorkspaceLock::acquire(&path, Mode::Wait, &me(), &mut never).unwrap());
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_without_locks_is_a_warning() {
+    fn row_20_a_file_system_without_locks_is_a_warning() {
         for errno in [Errno::NOTSUP, Errno::NOLCK, Errno::NOSYS] {
             assert!(is_unsupported(&errno.into()));
         }

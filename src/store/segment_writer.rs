@@ -9,6 +9,7 @@ use crate::store::frame;
 use crate::store::fs::{Fs, FsFile};
 use crate::store::segment::{
     ENTRY_LEN, Entry, EntryKey, EntryKind, FANOUT_LEN, FANOUT_SLOTS, FORMAT, INDEX_MAGIC, Location, TRAILER_LEN,
+    blob_bytes,
 };
 
 /// The buffer is written out when it holds this much, even if no node has finished.
@@ -25,6 +26,8 @@ pub(crate) struct SegmentWriter {
     pending: Vec<u8>,
     pending_keys: Vec<EntryKey>,
     index: HashMap<EntryKey, Location>,
+    /// Blobs of writes that failed.
+    unwritten: Vec<Vec<u8>>,
 }
 
 /// An entry of the segment being written.
@@ -42,8 +45,8 @@ impl SegmentWriter {
         // Where locks are not supported, others take this segment for one in use until it is a day old.
         let _ = file.try_lock();
         let pending = FORMAT.header().to_vec();
-        let (pending_keys, index) = Default::default();
-        Ok(Self { path: path.to_path_buf(), file, flushed: 0, synced: 0, pending, pending_keys, index })
+        let (pending_keys, index, unwritten) = Default::default();
+        Ok(Self { path: path.to_path_buf(), file, flushed: 0, synced: 0, pending, pending_keys, index, unwritten })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -119,6 +122,9 @@ impl SegmentWriter {
             Ok(()) => self.flushed += self.pending.len() as u64,
             Err(_) => {
                 for key in &self.pending_keys {
+                    if let (EntryKind::Blob, Some(Held::Buffered(frame))) = (key.kind, self.find(key)) {
+                        self.unwritten.extend(blob_bytes(&frame).map(<[u8]>::to_vec));
+                    }
                     self.index.remove(key);
                 }
             }
@@ -129,6 +135,11 @@ impl SegmentWriter {
             self.pending.extend_from_slice(&FORMAT.header());
         }
         written
+    }
+
+    /// Blobs that were put and could not be written, since the last call: forgotten here, and still wanted by this run.
+    pub(crate) fn take_unwritten(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.unwritten)
     }
 
     /// The entry with this key, if this run has put one.

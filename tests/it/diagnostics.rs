@@ -59,7 +59,7 @@ fn cases() -> Vec<String> {
 }
 
 #[test]
-fn every_mistake_is_shown_at_its_place_with_a_remedy() {
+fn row_32_every_mistake_is_shown_at_its_place_with_a_remedy() {
     let names = cases();
     assert!(names.len() >= 60, "only {} cases were found", names.len());
     let mut problems = Vec::new();
@@ -114,7 +114,7 @@ fn validate_bounded(pipeline: &[u8]) -> Ran {
 }
 
 #[test]
-fn bombs_are_refused_and_not_set_off() {
+fn row_33_bombs_are_refused_and_not_set_off() {
     let laughs = (1..40).map(|i| format!("  l{i}: &l{i} [{}]\n", vec![format!("*l{}", i - 1); 9].join(", ")));
     let laughs = format!("params:\n  l0: &l0 [lol]\n{}", laughs.collect::<String>());
     let deep_blocks: String = (0..2_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();

@@ -52,7 +52,7 @@ fn fail_fast_starts_nothing_new() {
 }
 
 #[test]
-fn a_missing_output_and_a_wrong_shape_are_failures() {
+fn row_26_a_missing_output_and_a_wrong_shape_are_failures() {
     both_paths(|space| {
         space.write(
             "pipeline.yaml",
@@ -108,7 +108,7 @@ fn retries_go_on_until_one_succeeds() {
 }
 
 #[test]
-fn a_timeout_ends_the_whole_group() {
+fn row_28_a_timeout_ends_the_whole_group() {
     both_paths(|space| {
         space.write(
             "pipeline.yaml",
@@ -123,7 +123,7 @@ fn a_timeout_ends_the_whole_group() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_named_before_anything_runs() {
+fn row_31_a_program_that_is_not_there_is_named_before_anything_runs() {
     both_paths(|space| {
         space.write(
             "pipeline.yaml",
@@ -150,7 +150,7 @@ fn a_missing_input_is_shown_in_the_pipeline_before_anything_runs() {
 }
 
 #[test]
-fn an_input_that_changes_meanwhile_is_not_recorded() {
+fn row_21_an_input_that_changes_meanwhile_is_not_recorded() {
     both_paths(|space| {
         space.write("pipeline.yaml", "nodes:\n  n: {exec: {command: [sh, -c, 'cat in > out; echo more >> in'], inputs: [in], outputs: [out]}}\n  m: {exec: {command: [cat, out], inputs: [out], stdout: copy}}\n");
         space.write("in", "1\n");

@@ -90,7 +90,7 @@ fn a_discovered_file_that_another_node_makes_must_be_declared() {
 }
 
 #[test]
-fn a_sandbox_has_the_declared_inputs_only() {
+fn row_27_a_sandbox_has_the_declared_inputs_only() {
     both_paths(|space| {
         space.write(
             "pipeline.yaml",
@@ -116,7 +116,7 @@ fn arguments_after_two_dashes_go_to_one_exec_and_into_its_digest() {
 }
 
 #[test]
-fn a_secret_is_nowhere() {
+fn row_39_a_secret_is_nowhere() {
     let mut space = Space::with(
         "nodes:\n  n: {exec: {command: [sh, -c, 'echo \"value $MY_TOKEN\"; printf %s \"$MY_TOKEN\" | base64; echo ok > out'], secret-env: [MY_TOKEN], outputs: [out]}}\n  bad: {exec: {command: [sh, -c, 'echo $MY_TOKEN >&2; exit 1'], secret-env: [MY_TOKEN], outputs: [bad]}}\n",
     );

@@ -12,6 +12,7 @@ mod discovered;
 mod docs;
 mod elsewhere;
 mod failure;
+mod faults;
 mod forgotten;
 mod language;
 mod layering;

@@ -36,7 +36,7 @@ fn wait_for_file(space: &Space, path: &str) -> String {
 }
 
 #[test]
-fn an_interrupt_ends_commands_and_the_next_run_goes_on() {
+fn row_03_an_interrupt_ends_commands_and_the_next_run_goes_on() {
     for (signal, status) in [("INT", 130), ("TERM", 143)] {
         let space = Space::with(HANGS);
         let mut child = space.command(&["run", "--output", "json", "-j4"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -55,7 +55,7 @@ fn an_interrupt_ends_commands_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_killed_run_takes_its_commands_along_and_frees_the_lock() {
+fn row_19_a_killed_run_takes_its_commands_along_and_frees_the_lock() {
     let space = Space::with(HANGS);
     let mut child = space.command(&["run", "--output", "json", "-j4"]).stdout(Stdio::piped()).spawn().unwrap();
     let _lines = wait_for_work(&mut child);
@@ -71,7 +71,7 @@ fn a_killed_run_takes_its_commands_along_and_frees_the_lock() {
 }
 
 #[test]
-fn a_second_run_says_who_holds_the_workspace() {
+fn row_16_a_second_run_says_who_holds_the_workspace() {
     let space = Space::with(HANGS);
     let mut child = space.command(&["run", "--output", "json"]).stdout(Stdio::piped()).spawn().unwrap();
     let _lines = wait_for_work(&mut child);
@@ -84,7 +84,7 @@ fn a_second_run_says_who_holds_the_workspace() {
 
 /// A build of six nodes, killed at some instant, then finished: the result must be that of a clean build.
 #[test]
-fn killed_at_any_instant_the_next_run_is_right() {
+fn row_01_killed_at_any_instant_the_next_run_is_right() {
     let pipeline: String = "nodes:\n".to_owned()
         + &(0..6)
             .map(|i| {
@@ -121,7 +121,7 @@ fn killed_at_any_instant_the_next_run_is_right() {
 }
 
 #[test]
-fn damaged_state_costs_a_look_and_nothing_else() {
+fn row_14_damaged_state_costs_a_look_and_nothing_else() {
     both_paths(|space| {
         space.write("pipeline.yaml", "nodes:\n  a: {exec: {command: [cat, in], inputs: [in], stdout: a}}\n  b: {exec: {command: [cat, a], inputs: [a], stdout: b}}\n");
         space.write("in", "1\n");
@@ -147,7 +147,7 @@ fn flipped(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_damaged_cache_is_a_miss_and_never_a_wrong_result() {
+fn row_09_a_damaged_cache_is_a_miss_and_never_a_wrong_result() {
     both_paths(|space| {
         let big = "x".repeat(10_000);
         space.write("pipeline.yaml", "nodes:\n  a: {exec: {command: [cat, in], inputs: [in], stdout: a}}\n  b: {exec: {command: [cat, small], inputs: [small], stdout: b}}\n");
@@ -172,7 +172,7 @@ fn a_damaged_cache_is_a_miss_and_never_a_wrong_result() {
 }
 
 #[test]
-fn a_flood_of_output_is_capped() {
+fn row_29_a_flood_of_output_is_capped() {
     let space = Space::with(
         "nodes: {n: {exec: {command: [sh, -c, 'head -c 50000000 /dev/zero | tr \"\\\\0\" x; echo; echo end; printf \"\\\\033[2J\\\\377\"; echo > out'], outputs: [out]}}}",
     );

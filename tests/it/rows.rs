@@ -72,7 +72,7 @@ fn a_revert_is_served_from_the_cache() {
 }
 
 #[test]
-fn a_deleted_output_is_restored() {
+fn row_25_a_deleted_output_is_restored() {
     both_paths(|space| {
         chain(&space);
         space.remove("b.out");
@@ -82,7 +82,7 @@ fn a_deleted_output_is_restored() {
 }
 
 #[test]
-fn an_edited_output_is_set_aside_and_restored() {
+fn row_25_an_edited_output_is_set_aside_and_restored() {
     both_paths(|space| {
         chain(&space);
         space.write("c.out", "edited by hand\n");
@@ -96,7 +96,7 @@ fn an_edited_output_is_set_aside_and_restored() {
 }
 
 #[test]
-fn an_edit_that_keeps_size_and_time_is_seen() {
+fn row_23_an_edit_that_keeps_size_and_time_is_seen() {
     both_paths(|space| {
         chain(&space);
         space.write_in_disguise("a.txt", "HELLO\n");
@@ -106,7 +106,7 @@ fn an_edit_that_keeps_size_and_time_is_seen() {
 }
 
 #[test]
-fn two_edits_within_one_tick_of_the_clock_are_both_seen() {
+fn row_22_two_edits_within_one_tick_of_the_clock_are_both_seen() {
     both_paths(|space| {
         chain(&space);
         for round in 0..20 {
@@ -129,7 +129,7 @@ fn a_changed_command_reruns_its_node() {
 }
 
 #[test]
-fn an_allow_listed_variable_is_an_input_and_no_other_is() {
+fn row_40_an_allow_listed_variable_is_an_input_and_no_other_is() {
     both_paths(|mut space| {
         space.write(
             "pipeline.yaml",

@@ -150,7 +150,7 @@ fn rows_of_pure_nodes() {
 }
 
 #[test]
-fn row_5_an_unknown_combination_and_a_lost_blob() {
+fn verdict_row_5_an_unknown_combination_and_a_lost_blob() {
     both_paths(|space| {
         space.write("pipeline.yaml", TWO);
         // Beyond the size up to which blobs live in segments, so that one can be deleted alone.
@@ -173,7 +173,7 @@ fn row_5_an_unknown_combination_and_a_lost_blob() {
 }
 
 #[test]
-fn rows_1_and_2_absent_and_skipped() {
+fn verdict_rows_1_and_2_absent_and_skipped() {
     both_paths(|space| {
         space.write(
             "pipeline.yaml",
@@ -190,7 +190,7 @@ fn rows_1_and_2_absent_and_skipped() {
 }
 
 #[test]
-fn row_12_a_volatile_command_runs_every_time_and_is_cut_off() {
+fn verdict_row_12_a_volatile_command_runs_every_time_and_is_cut_off() {
     both_paths(|space| {
         space.write(
             "pipeline.yaml",
@@ -208,7 +208,7 @@ fn row_12_a_volatile_command_runs_every_time_and_is_cut_off() {
 }
 
 #[test]
-fn rows_13_and_14_an_effect_is_done_once() {
+fn verdict_rows_13_and_14_an_effect_is_done_once() {
     both_paths(|space| {
         space.write(
             "pipeline.yaml",

@@ -11,7 +11,7 @@ use crate::cli::commands::run::{RunRequest, run_selection};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
-use crate::cli::workspace::Workspace;
+use crate::cli::workspace::{Mode, Workspace};
 use crate::graph::node::Kind;
 use crate::report::lines::duration;
 
@@ -22,7 +22,7 @@ use crate::report::lines::duration;
 pub(in crate::cli) fn build(process: &Process, args: &BuildArgs) -> Result<Exit, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: Some(args.pipeline.clone()), set: args.sets() };
     let selection = selection::select(process, &select)?;
-    let report = run_selection(process, RunRequest { selection, how: &args.how, extra_args: &[] })?;
+    let report = run_selection(process, RunRequest { selection, how: &args.how, extra_args: &[], mode: Mode::Write })?;
     if process.common.output != OutputForm::Json {
         let worked = report.outcome.map(|outcome| outcome.worked_ms).unwrap_or_default();
         print(&report.workspace.map_or(report.summary, |workspace| summary(&workspace, &worked)));

@@ -9,7 +9,7 @@ use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened};
 use crate::engine::session::Options;
-use crate::exec::outputs::remove_any;
+use crate::exec::outputs::{remove_any, stay_inside};
 
 /// `clean`.
 ///
@@ -33,21 +33,23 @@ pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit
         let node = workspace.session.graph.node(id).clone();
         for output in node.outputs() {
             let bare = output.trim_end_matches('/');
+            if let Err(problem) = stay_inside(&root, output) {
+                kept.push(format!("kept `{bare}`: {problem}\n"));
+                continue;
+            }
             let found = workspace.session.observer.content(bare, &mut Vec::new());
             let Ok(Some(content)) = found else { continue };
             if workspace.session.made_here(bare, &content) {
                 remove(&root, bare)?;
                 removed += 1;
             } else {
-                kept.push(bare.to_owned());
+                kept.push(format!("kept `{bare}`: it has content that no node made\n"));
             }
         }
     }
     remove(&root, ".ocelot/work")?;
     let mut text = format!("removed {removed} outputs\n");
-    for path in kept {
-        text.push_str(&format!("kept `{path}`: it has content that no node made\n"));
-    }
+    text.extend(kept);
     print(&text);
     Ok(Exit::Ok)
 }

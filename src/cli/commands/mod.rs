@@ -10,6 +10,7 @@ mod run;
 mod schema;
 mod update;
 mod validate;
+mod verify;
 mod why;
 
 use std::io::Write;
@@ -39,6 +40,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::List(args) => list::list(process, &args),
         Command::Update(args) => update::update(process, &args),
         Command::Clean(args) => clean::clean(process, &args),
+        Command::Verify(args) => verify::verify(process, &args),
         Command::Cache(args) => cache::cache(process, args),
         Command::Schema(args) => schema::schema(&args),
         Command::Watch => Ok(Exit::Ok),

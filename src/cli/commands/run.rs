@@ -33,6 +33,8 @@ pub(in crate::cli) struct RunRequest<'a> {
     pub(in crate::cli) how: &'a HowArgs,
     /// Arguments for the one target.
     pub(in crate::cli) extra_args: &'a [String],
+    /// What of it is kept.
+    pub(in crate::cli) mode: Mode,
 }
 
 /// What a run did, for commands that say more about it.
@@ -53,7 +55,7 @@ pub(in crate::cli) struct RunReport {
 /// If it could not begin.
 pub(in crate::cli) fn run(process: &Process, args: &RunArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
-    let request = RunRequest { selection, how: &args.how, extra_args: &args.args };
+    let request = RunRequest { selection, how: &args.how, extra_args: &args.args, mode: Mode::Write };
     run_selection(process, request).map(|report| report.exit)
 }
 
@@ -62,7 +64,7 @@ pub(in crate::cli) fn run(process: &Process, args: &RunArgs) -> Result<Exit, Sto
 /// # Errors
 /// If it could not begin.
 pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) -> Result<RunReport, Stop> {
-    let RunRequest { selection, how, extra_args } = request;
+    let RunRequest { selection, how, extra_args, mode } = request;
     let root = selection.pipeline.root.clone();
     let run = run_name(process);
     let mut sink = sink::of(process);
@@ -76,7 +78,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let options =
         Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
     let null_allowed = how.force.is_empty() && !how.no_cache && extra_args.is_empty() && !how.sandbox;
-    let open = OpenRequest { selection, mode: Mode::Write, null_allowed, now_ns, force: &how.force, options };
+    let open = OpenRequest { selection, mode, null_allowed, now_ns, force: &how.force, options };
     let mut workspace = match workspace::open(process, open)? {
         Opened::Null(settled) => {
             sink.event(&Event::Finished(Counts { fresh: settled.fresh, ..Counts::default() }));
@@ -153,8 +155,14 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
         sink.event(&Event::Warning { node: None, message });
     }
-    super::cache::gc_daily(process, &root, &workspace.session.cache, sink.as_mut());
+    if mode == Mode::Write {
+        super::cache::gc_daily(process, &root, &workspace.session.cache, sink.as_mut());
+    }
     remove_work(&root, &run, how.keep_temp, sink.as_mut());
+    if mode == Mode::Write {
+        // What the cache could not take was held there for this run; what stays is removed by the next one.
+        remove_any(&scratch).ok();
+    }
     outcome.counts.fresh += untouched;
     sink.event(&Event::Finished(outcome.counts));
     match watcher.finish() {

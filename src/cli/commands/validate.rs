@@ -66,7 +66,9 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
             let base = error.node.split('[').next().unwrap_or_default();
             let node = loaded.node_spans.get(base).copied().unwrap_or_default();
             let path = match &error.problem {
-                InputProblem::Path(ObserveError::Missing { path } | ObserveError::Unreadable { path }) => Some(path),
+                InputProblem::Path(ObserveError::Missing { path } | ObserveError::Unreadable { path })
+                | InputProblem::LinkOut { path, .. }
+                | InputProblem::LinkLoop { path, .. } => Some(path),
                 _ => None,
             };
             let span = path.and_then(|path| find_text(&loaded.sources, node, path)).unwrap_or(node);
@@ -75,6 +77,13 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
             match &error.problem {
                 InputProblem::Path(ObserveError::Missing { .. }) => shown
                     .help("create the file, correct the path, or declare it under `outputs` of the node that makes it"),
+                InputProblem::LinkOut { path, .. } => {
+                    let help = "nobody would see a change of what stands there: have the file itself in the project";
+                    shown.help(format!("{help}, or leave the link out by `!{path}`"))
+                }
+                InputProblem::LinkLoop { path, .. } => {
+                    shown.help(format!("mend the link, or leave it out by `!{path}`"))
+                }
                 _ => shown,
             }
         })

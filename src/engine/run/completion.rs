@@ -7,6 +7,7 @@ use crate::action::verdict::{Decision, Reason, Verdict};
 use crate::base::digest::ActionDigest;
 use crate::base::id::NodeId;
 use crate::engine::job::command_line;
+use crate::engine::outcome::{MAX_LOST, lost_again};
 use crate::engine::session::Known;
 use crate::event::{Ended, Event, Failure};
 use crate::exec::api::WorkError;
@@ -125,13 +126,16 @@ impl Run<'_> {
 
     /// A stored result is gone: its node runs again, and the one that wanted it waits for that.
     fn run_again(&mut self, producer: NodeId, waiting: NodeId) {
-        self.lost[producer.index()] = true;
+        self.lost[producer.index()] += 1;
         if producer == waiting {
             // A restore found its own blobs gone.
             self.machine.check_again(waiting);
             return;
         }
         let node = self.session.graph.node(producer);
+        if self.lost[producer.index()] > MAX_LOST {
+            return self.end_failed(waiting, lost_again(&node.name), 0);
+        }
         if node.class == Class::Effect {
             let message = format!(
                 "what `{0}` left was edited, or is no longer in the cache, and an effect is not repeated for that; \

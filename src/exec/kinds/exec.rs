@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, exec: &Exec, log: &mut dyn 
     let before = if job.sandbox { list_all(&base)? } else { Vec::new() };
     let spec = spec(world, job, exec, &base)?;
     receipt::begin(world, job)?;
-    let started_ns = if depfile.is_some() { file_clock(world, job)? } else { 0 };
+    let started_ns = depfile.as_deref().map_or(Ok(0), file_clock)?;
     let ran = command::run(world, &spec, log)?;
     let mut warnings = ran.warnings;
     let mut outputs = Vec::with_capacity(declared.len());
@@ -192,14 +193,13 @@ fn strays(base: &Path, before: &[String], declared: &[&str], exec: &Exec) -> Res
     Ok(strays.map(|path| format!("the command wrote `{path}`, which is no declared output; it is dropped")).collect())
 }
 
-/// The file system's clock: whatever is changed from now on has a later stamp.
-fn file_clock(world: &World, job: &Job) -> Result<i64, WorkError> {
-    let file = world.root.join(format!(".ocelot/tmp/started-{}", job.id.index()));
-    let touched = fs::create_dir_all(world.root.join(".ocelot/tmp")).and_then(|()| fs::write(&file, ""));
-    touched.map_err(WorkError::io(file.display().to_string()))?;
-    let stamp = world.looker.stat(&format!(".ocelot/tmp/started-{}", job.id.index()));
-    outputs::remove_any(&file).map_err(WorkError::io(file.display().to_string()))?;
-    Ok(stamp.mtime_ns)
+/// The file system's clock, by a file made where the command will make one: whatever is changed from now on has a later
+/// stamp.
+fn file_clock(file: &Path) -> Result<i64, WorkError> {
+    let touched = fs::write(file, "").and_then(|()| fs::symlink_metadata(file));
+    let meta = touched.map_err(WorkError::io(file.display().to_string()))?;
+    outputs::remove_any(file).map_err(WorkError::io(file.display().to_string()))?;
+    Ok(meta.mtime() * 1_000_000_000 + meta.mtime_nsec())
 }
 
 /// What a depfile names beyond the declared inputs.

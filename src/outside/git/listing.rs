@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn links_may_dangle_but_not_leave_or_turn_in_a_circle() {
+    fn row_37_links_may_dangle_but_not_leave_or_turn_in_a_circle() {
         for links in [
             vec![link("a/b", "../c")],
             vec![link("a/b", "missing/deep")],
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_one_on_some_file_system_are_refused() {
+    fn row_38_names_that_are_one_on_some_file_system_are_refused() {
         for (one, other) in
             [("a/README", "a/Readme"), ("Dir/a", "dir/b"), ("caf\u{e9}", "cafe\u{301}"), ("stra\u{df}e", "STRASSE")]
         {
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn dangerous_names_are_refused() {
+    fn row_38_dangerous_names_are_refused() {
         let mut listing = listing();
         for name in
             [&b""[..], b".", b"..", b"a/b", b"a\\b", b".git", b".GIT", b"a\nb", b"\x1b[2J", b"\xff", &[b'x'; 256]]

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn dangerous_and_mistaken_texts_are_refused() {
+    fn row_34_dangerous_and_mistaken_texts_are_refused() {
         for text in [
             "",
             " a/b",

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_is_no_tip_is_received_and_a_foreign_one_is_named() {
+    fn row_35_a_commit_that_is_no_tip_is_received_and_a_foreign_one_is_named() {
         let fixture = Fixture::new();
         let old = fixture.commit("main", &[("a", FILE, "1")]);
         fixture.commit("main", &[("a", FILE, "2")]);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_says_nothing_is_given_up() {
+    fn row_35_a_server_that_says_nothing_is_given_up() {
         let temp = tempfile::tempdir().unwrap();
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = url(&format!("http://{}/a/b.git", server.local_addr().unwrap()));

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_checked_before_any_use() {
+    fn row_34_texts_are_checked_before_any_use() {
         for text in ["main", "v1.2.3", "layer-collector/0.20.0", "refs/tags/x", "HEAD", "a-b", "ünï"] {
             assert!(GitRef::parse(text).is_ok(), "{text}");
         }

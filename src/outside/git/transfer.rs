@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn network_failures_are_tried_again_and_answers_are_not() {
+    fn row_35_network_failures_are_tried_again_and_answers_are_not() {
         let tries = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&tries);
         let outcome = run(&AtomicBool::new(false), move |_| match counter.fetch_add(1, Ordering::Relaxed) {

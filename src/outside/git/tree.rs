@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn crafted_trees_are_refused_and_the_culprit_named() {
+    fn row_36_crafted_trees_are_refused_and_the_culprit_named() {
         let fixture = Fixture::new();
         for (files, culprit) in [
             (vec![("a/evil", LINK, "../../outside")], "a/evil"),

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shells_report_of_an_out_of_memory_kill_has_the_hint_too() {
+    fn row_30_a_shells_report_of_an_out_of_memory_kill_has_the_hint_too() {
         assert!(words(End::Exited(137)).ends_with(
             "(from a shell: a command was killed by signal 9 (SIGKILL); the kernel may have run out of memory)"
         ));

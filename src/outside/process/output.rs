@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_needs_no_more_memory_than_the_limits() {
+    fn row_29_a_flood_needs_no_more_memory_than_the_limits() {
         let mut longest = 0;
         let mut capture = LogCapture::with_lines(LogLimits::default(), |line| longest = longest.max(line.len()));
         for _ in 0..400 {

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_values_vanish_wherever_they_are_cut() {
+    fn row_39_plain_values_vanish_wherever_they_are_cut() {
         assert_eq!(redact(&["hunter22"], "a hunter22 b hunter2 hunter22"), "a [redacted] b hunter2 [redacted]");
         assert_eq!(redact(&["hunter22"], "hunterhunter22"), "hunter[redacted]");
         assert_eq!(redact(&["aaaa"], "xaaaaaay"), "x[redacted]y");

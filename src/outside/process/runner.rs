@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_ends_the_whole_group() {
+    fn row_28_a_timeout_ends_the_whole_group() {
         let limited = |script| CommandSpec { timeout: Some(Duration::from_millis(100)), ..sh(script) };
         let (outcome, log) = run(&limited("sleep 1000 & echo $!; sleep 1000"));
         assert_eq!((outcome.end, outcome.left_running), (End::TimedOut, LeftRunning::default()));
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_that_holds_the_output_is_reported_and_not_waited_for() {
+    fn row_28_a_daemon_that_holds_the_output_is_reported_and_not_waited_for() {
         let (outcome, log) = run(&sh("setsid sleep 1000 & echo $!"));
         group::send(pid_in(&log), Signal::KILL);
         assert_eq!(outcome.end, End::Exited(0));

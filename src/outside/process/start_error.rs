@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shortage_has_its_own_hint_naming_the_program() {
+    fn row_31_every_shortage_has_its_own_hint_naming_the_program() {
         let spec = spec(Path::new("/bin/cc"), Path::new("/"));
         let mut hints = std::collections::BTreeSet::new();
         let errors =

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn no_control_character_survives_whatever_comes() {
+    fn row_29_no_control_character_survives_whatever_comes() {
         for first in 0..=255_u8 {
             for second in 0..=255_u8 {
                 let text = sanitize_for_terminal(&[0x1b, first, second, 0xc2, first, b'z'], Colours::Drop);

@@ -155,6 +155,25 @@ fn row_05_after_a_failed_sync_the_run_is_discarded_and_never_retried() {
 }
 
 #[test]
+fn row_05_a_failed_sync_amid_a_run_ends_writing_too() {
+    for n in 0..2 {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        let all = nodes(2);
+        let began = Instant::now();
+        cache.maybe_sync(began);
+        assert!(store(&cache, &all[0]));
+        fs.fail_once(n, EIO);
+        cache.maybe_sync(began + Duration::from_secs(2));
+        assert!(matches!(cache.take_warnings()[..], [Warning::NotKept { .. }]), "call {n}");
+        assert!(!store(&cache, &all[1]), "writing has ended for this run");
+        cache.finish();
+        let after = open(&fs);
+        assert!(all.iter().all(|node| !is_whole(&after, &fs, node)), "call {n}");
+    }
+}
+
+#[test]
 fn row_07_a_read_only_cache_serves_hits_with_one_warning() {
     let nodes = nodes(3);
     let fs = sealed_with(&nodes[..2]);
