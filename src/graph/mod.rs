@@ -11,3 +11,4 @@ pub mod paths;
 pub mod render;
 pub mod scope;
 pub mod select;
+mod texts;
