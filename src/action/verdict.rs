@@ -195,6 +195,16 @@ pub enum Reason {
     Interrupted,
 }
 
+impl Reason {
+    /// The reasons one by one.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Changed { fields } => fields.iter().map(ToString::to_string).collect(),
+            reason => vec![reason.to_string()],
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

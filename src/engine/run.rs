@@ -14,6 +14,7 @@ use crate::engine::evaluate::Evaluation;
 use crate::engine::lock_key::lock_folder;
 use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::{Known, Session};
+use crate::engine::snapshot::LastWork;
 use crate::engine::workers::{Message, Workers};
 use crate::event::{Counts, Event, EventSink, Failure};
 use crate::exec::api::{Job, World};
@@ -190,6 +191,11 @@ impl Run<'_> {
 
     fn decided(&mut self, id: NodeId, decision: &Decision) {
         if does_work(self.session.graph.node(id)) {
+            if !matches!(decision.verdict, Verdict::Fresh | Verdict::Skip) {
+                let (run, verdict) = (self.world.run.clone(), decision.verdict.word().to_owned());
+                let last = LastWork { run, verdict, why: decision.reason.lines() };
+                self.session.memory[id.index()].last_work = Some(last);
+            }
             let event = Event::Decided {
                 node: self.name(id),
                 verdict: decision.verdict,

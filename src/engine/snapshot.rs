@@ -45,6 +45,19 @@ pub struct NodeMemory {
     pub explained: Option<ActionDigest>,
     /// What the last attempt printed, if it failed.
     pub failed_log: Option<BlobDigest>,
+    /// Why something was last done about it.
+    pub last_work: Option<LastWork>,
+}
+
+/// What was done about a node, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastWork {
+    /// The run.
+    pub run: String,
+    /// The verdict, in one word.
+    pub verdict: String,
+    /// The reasons, a line each.
+    pub why: Vec<String>,
 }
 
 /// How the nodes that some targets need stood at the end of a run over them.

@@ -252,3 +252,29 @@ fn plan_exit_code_tells_whether_there_is_work() {
         assert_eq!(space.run(&["plan", "--exit-code"]).status, 0);
     });
 }
+
+#[test]
+fn why_remembers_why_something_was_last_done() {
+    both_paths(|space| {
+        space.write(
+            "pipeline.yaml",
+            "nodes: {a: {exec: {command: [cp, one, a], inputs: [one], outputs: [a]}}, \
+             b: {exec: {command: [cp, two, b], inputs: [two], outputs: [b]}}, \
+             c: {exec: {command: [cp, two, c], inputs: [two], outputs: [c]}}}",
+        );
+        space.write("one", "1");
+        space.write("two", "1");
+        space.build(&[]);
+        space.write("one", "2");
+        space.build(&[]);
+        space.build(&[]);
+        let why = space.run(&["why", "a"]).status(0).stdout;
+        assert!(why.starts_with("a: fresh (row 6)\n  unchanged\n  made by run "), "{why}");
+        let last = why.lines().skip_while(|line| !line.starts_with("  last `run` in run ")).nth(1);
+        assert!(last.is_some_and(|line| line.starts_with("    input one: ") && line.contains(" → ")), "{why}");
+        space.remove("a");
+        space.build(&[]);
+        let why = space.run(&["why", "a"]).status(0).stdout;
+        assert!(why.contains("last `restore` in run ") && why.contains("    output deleted: a"), "{why}");
+    });
+}

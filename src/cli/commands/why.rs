@@ -55,15 +55,8 @@ fn explain(workspace: &Workspace, plan: &crate::engine::plan::Plan, target: Node
         let pad = " ".repeat(indent);
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{pad}{}: {} (row {})", node.name, decision.verdict.word(), decision.row);
-        match &decision.reason {
-            crate::action::verdict::Reason::Changed { fields } => {
-                for field in fields {
-                    let _ = writeln!(out, "{pad}  {field}");
-                }
-            }
-            reason => {
-                let _ = writeln!(out, "{pad}  {reason}");
-            }
+        for line in decision.reason.lines() {
+            let _ = writeln!(out, "{pad}  {line}");
         }
         if decision.verdict == Verdict::Fresh {
             last_run(workspace, id, &pad, out);
@@ -75,10 +68,17 @@ fn explain(workspace: &Workspace, plan: &crate::engine::plan::Plan, target: Node
     }
 }
 
-/// When the standing result was made.
+/// When the standing result was made, and why something was last done here.
 fn last_run(workspace: &Workspace, id: NodeId, pad: &str, out: &mut String) {
-    if let Some(result) = workspace.session.memory[id.index()].result.as_ref().filter(|result| result.ended_at > 0) {
+    let memory = &workspace.session.memory[id.index()];
+    if let Some(result) = memory.result.as_ref().filter(|result| result.ended_at > 0) {
         let _ = writeln!(out, "{pad}  made by run {} on {} UTC", result.run, format_utc(result.ended_at));
+    }
+    if let Some(last) = &memory.last_work {
+        let _ = writeln!(out, "{pad}  last `{}` in run {}:", last.verdict, last.run);
+        for line in &last.why {
+            let _ = writeln!(out, "{pad}    {line}");
+        }
     }
 }
 
