@@ -1,8 +1,11 @@
 //! Incremental equals clean: random graphs, random timelines of edits, and an oracle that knows nothing of the engine.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
 use proptest::prelude::*;
 
-use crate::support::{Counts, Space, counts};
+use crate::support::{Counts, Space, counts, files};
 
 const SOURCES: usize = 5;
 /// Files that may be in the folder which some nodes read by a glob.
@@ -23,18 +26,53 @@ struct Node {
 
 #[derive(Clone, Debug)]
 enum Edit {
-    Write { source: usize, text: u8 },
-    Touch { source: usize },
-    Disguise { source: usize },
-    DeleteOutput { node: usize },
-    SpoilOutput { node: usize },
-    Toggle { node: usize },
-    Loose { file: usize, text: u8 },
-    DropLoose { file: usize },
-    CutState { file: usize, bytes: u64 },
+    Write {
+        source: usize,
+        text: u8,
+    },
+    Touch {
+        source: usize,
+    },
+    Disguise {
+        source: usize,
+    },
+    DeleteOutput {
+        node: usize,
+    },
+    SpoilOutput {
+        node: usize,
+    },
+    Toggle {
+        node: usize,
+    },
+    Loose {
+        file: usize,
+        text: u8,
+    },
+    DropLoose {
+        file: usize,
+    },
+    CutState {
+        file: usize,
+        bytes: u64,
+    },
+    /// Flips a bit of a file of the cache.
+    Damage {
+        file: usize,
+        at: u64,
+    },
+    /// Starts a run and kills it after so many lines of its output.
+    Kill {
+        after: usize,
+    },
+    /// Two runs at once.
+    Twins,
+    Collect,
     DropState,
     DropCache,
-    Partial { node: usize },
+    Partial {
+        node: usize,
+    },
 }
 
 fn nodes() -> impl Strategy<Value = Vec<Node>> {
@@ -72,6 +110,10 @@ fn edit() -> impl Strategy<Value = Edit> {
         2 => (file.clone(), 0..6u8).prop_map(|(file, text)| Edit::Loose { file, text }),
         1 => file.prop_map(|file| Edit::DropLoose { file }),
         1 => (0..2usize, 1..400u64).prop_map(|(file, bytes)| Edit::CutState { file, bytes }),
+        2 => (0..64usize, 0..100_000u64).prop_map(|(file, at)| Edit::Damage { file, at }),
+        2 => (0..30usize).prop_map(|after| Edit::Kill { after }),
+        1 => Just(Edit::Twins),
+        1 => Just(Edit::Collect),
         1 => Just(Edit::DropState),
         1 => Just(Edit::DropCache),
         2 => node.prop_map(|node| Edit::Partial { node }),
@@ -148,7 +190,7 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
     std::fs::create_dir(space.root().join("g")).expect("a folder");
     space.write("pipeline.yaml", &pipeline(&nodes));
     for edit in edits {
-        let mut partial = None;
+        let (mut partial, mut twins) = (None, false);
         match edit {
             Edit::Write { source, text: number } => {
                 sources[source] = text(number);
@@ -181,6 +223,13 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
                 loose[file] = None;
             }
             Edit::CutState { file, bytes } => cut_state(&space, file, bytes),
+            Edit::Damage { file, at } => damage(&space, file, at),
+            Edit::Kill { after } => kill(&space, jobs, after),
+            Edit::Twins => twins = true,
+            Edit::Collect => {
+                let ran = space.run(&["cache", "gc"]);
+                prop_assert_eq!(ran.status, 0, "{:?}", ran);
+            }
             Edit::DropState if space.exists(".ocelot/state") => space.remove(".ocelot/state"),
             Edit::DropCache => {
                 std::fs::remove_dir_all(space.cache()).ok();
@@ -206,6 +255,13 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
         let failed = count(&|end| *end == Wanted::Failure, &wanted);
         let skipped = count(&|end| *end == Wanted::Skip, &wanted);
         let status = i32::from(failed > 0);
+        if twins {
+            let both = [start(&space, jobs), start(&space, jobs)];
+            for child in both {
+                let ended = child.wait_with_output().expect("it ends");
+                prop_assert_eq!(ended.status.code(), Some(status), "{}", String::from_utf8_lossy(&ended.stderr));
+            }
+        }
         let ran = space.json(&[jobs]);
         prop_assert_eq!(
             (ran.status, ran.counts().failed, ran.counts().skipped),
@@ -226,6 +282,34 @@ fn check(mut nodes: Vec<Node>, edits: Vec<Edit>, fast: bool, jobs: &str) -> Resu
         }
     }
     Ok(())
+}
+
+fn start(space: &Space, jobs: &str) -> Child {
+    let mut command = space.command(&["run", "--output", "json", jobs]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+}
+
+/// Kills a run in the middle, or lets it end if it says less.
+fn kill(space: &Space, jobs: &str, after: usize) {
+    let mut child = start(space, jobs);
+    let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    lines.take(after).for_each(drop);
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+}
+
+/// Flips a bit of one file of the cache, if there is one.
+fn damage(space: &Space, file: usize, at: u64) {
+    let files: Vec<_> = files(&space.cache()).into_keys().collect();
+    let Some(path) = files.get(file % files.len().max(1)) else { return };
+    let mut bytes = std::fs::read(path).expect("a file of the cache");
+    let at = usize::try_from(at).expect("small") % bytes.len().max(1);
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte ^= 1 << (at % 8);
+    }
+    // Blobs are read-only.
+    std::fs::remove_file(path).expect("removed");
+    std::fs::write(path, bytes).expect("damaged");
 }
 
 /// Cuts the path table or a snapshot, as a crash may.
@@ -251,7 +335,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn incremental_equals_clean(nodes in nodes(), edits in prop::collection::vec(edit(), 1..8), fast in any::<bool>(), many in any::<bool>()) {
+    fn incremental_equals_clean(nodes in nodes(), edits in prop::collection::vec(edit(), 1..10), fast in any::<bool>(), many in any::<bool>()) {
         check(nodes, edits, fast, if many { "-j4" } else { "-j1" })?;
     }
 }
