@@ -44,7 +44,12 @@ pub fn render(sources: &SourceMap, diagnostics: &[Diagnostic], color: bool) -> S
         }
         let _ = writeln!(out, "{}\n", renderer.render(&[group]));
     }
-    out
+    // The renderer replaces the control characters of ASCII; those behind it are as good as an escape to some terminals.
+    if out.contains(is_c1) { out.replace(is_c1, "\u{fffd}") } else { out }
+}
+
+const fn is_c1(c: char) -> bool {
+    matches!(c, '\u{80}'..='\u{9f}')
 }
 
 /// Consecutive lines of one source with marks.
