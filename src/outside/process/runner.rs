@@ -18,6 +18,8 @@ use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -106,6 +108,9 @@ impl LocalRunner {
             Stop::Ended => {
                 let status = running.reap();
                 running.settle(Some(Instant::now() + self.patience.linger), Level::None, Until::GroupAndOutputEnd);
+                if !running.was_alone && running.is_gone() {
+                    running.settle(Some(Instant::now() + COPY_PATIENCE), Level::None, Until::GroupAndOutputEnd);
+                }
                 status.map_or_else(|error| End::NotStarted(StartError::status_lost(spec, &error)), end_of)
             }
             Stop::TimedOut => {
@@ -151,6 +156,8 @@ enum Until {
 /// The longest wait for the kernel to carry out a SIGKILL, which a process stuck in a device or network file
 /// system can delay without end.
 const KILL_PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait for another command to let go of a copy of the pipe that it got by mistake.
+const COPY_PATIENCE: Duration = Duration::from_secs(2);
 /// Bytes taken from the pipe at once: all that a pipe holds by default on Linux.
 const READ_SIZE: usize = 64 * 1024;
 
@@ -165,6 +172,8 @@ struct Running<'a> {
     reaped: bool,
     /// `None` once every writer is gone.
     output: Option<PipeReader>,
+    /// No other command was being started when this one was: nobody can have a copy of the write end by mistake.
+    was_alone: bool,
     buffer: Vec<u8>,
     cancel: &'a Cancel,
     sink: &'a mut dyn OutputSink,
@@ -175,6 +184,13 @@ impl<'a> Running<'a> {
         if !spec.program.is_absolute() {
             return Err(StartError::not_absolute(spec));
         }
+        let start = Start::begin();
+        let result = Self::start_alone(spec, cancel, sink);
+        let was_alone = start.end();
+        result.map(|running| Self { was_alone, ..running })
+    }
+
+    fn start_alone(spec: &CommandSpec, cancel: &'a Cancel, sink: &'a mut dyn OutputSink) -> Result<Self, StartError> {
         let diagnose = |error: io::Error| StartError::diagnose(spec, &error);
         let (output, writer) = io::pipe().map_err(diagnose)?;
         let stdout = match &spec.stdout_file {
@@ -189,7 +205,17 @@ impl<'a> Running<'a> {
         drop(command);
         let group = Pid::from_child(&child);
         let end_bell = end_bell(group);
-        Ok(Self { child, group, end_bell, reaped: false, output: Some(output), buffer: Vec::new(), cancel, sink })
+        Ok(Self {
+            child,
+            group,
+            end_bell,
+            reaped: false,
+            output: Some(output),
+            was_alone: true,
+            buffer: Vec::new(),
+            cancel,
+            sink,
+        })
     }
 
     /// Passes output on until the command's process ends, `deadline` passes or the run is cancelled.
@@ -344,6 +370,33 @@ impl<'a> Running<'a> {
         let Some(output) = &self.output else { return true };
         let mut fds = [readable(output.as_fd())];
         poll(&mut fds, Some(&poll_timeout(Duration::ZERO))).is_ok() && fds[0].revents().contains(PollFlags::HUP)
+    }
+}
+
+/// Commands whose start has begun, and whose start is over.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static OVER: AtomicU64 = AtomicU64::new(0);
+
+/// A start, from before a command's pipe is made until only the command has its write end. A command that another thread
+/// starts meanwhile gets a copy of it, and keeps that a moment longer than its start lasts: the kernel lets the starting
+/// thread go on before it closes what is not to be inherited. On a busy machine that moment can be long.
+struct Start {
+    number: u64,
+    was_alone: bool,
+}
+
+impl Start {
+    fn begin() -> Self {
+        let over = OVER.load(Ordering::SeqCst);
+        let number = BEGUN.fetch_add(1, Ordering::SeqCst);
+        Self { number, was_alone: number == over }
+    }
+
+    /// Whether no other start was under way at any time of this one.
+    fn end(self) -> bool {
+        let others = BEGUN.load(Ordering::SeqCst) != self.number + 1;
+        OVER.fetch_add(1, Ordering::SeqCst);
+        self.was_alone && !others
     }
 }
 
@@ -531,6 +584,18 @@ mod tests {
         let script = "trap 'echo bye; exit 0' TERM; sh -c 'echo ready; exec sleep 1000' & wait";
         let (outcome, log) = run_cancelled(FOR_EVER, script, &[("ready", Level::Graceful)]);
         assert_eq!((outcome.end, log.as_str()), (End::Cancelled, "ready\nbye\n"));
+    }
+
+    #[test]
+    fn commands_started_at_the_same_time_do_not_count_as_left_running() {
+        let runner = LocalRunner::new(Patience { grace: FOR_EVER, linger: Duration::ZERO }, None);
+        let work = || {
+            for _ in 0..60 {
+                let outcome = runner.run(&spec("/bin/true", &[]), &Cancel::new().unwrap(), &mut Vec::new());
+                assert_eq!(outcome.left_running, LeftRunning::default());
+            }
+        };
+        std::thread::scope(|scope| (0..6).for_each(|_| drop(scope.spawn(work))));
     }
 
     #[test]
