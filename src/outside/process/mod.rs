@@ -10,6 +10,7 @@ pub mod output;
 mod pause;
 pub mod redact;
 pub mod runner;
+mod start;
 pub mod start_error;
 pub mod terminal;
 pub mod watcher;
