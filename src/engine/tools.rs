@@ -19,7 +19,7 @@ pub struct Tools {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ToolError {
     /// Not on `PATH`.
-    #[error("`{name}` {}; {}", where_not(name), hint(name))]
+    #[error("`{name}` was not found on PATH; {}", hint(name))]
     NotFound {
         /// As named.
         name: String,
@@ -32,10 +32,6 @@ pub enum ToolError {
         /// What the system says, with a colon before it; empty if it says nothing.
         why: String,
     },
-}
-
-fn where_not(name: &str) -> &'static str {
-    if name.contains('/') { "is no program that can be run" } else { "was not found on PATH" }
 }
 
 fn hint(name: &str) -> &'static str {

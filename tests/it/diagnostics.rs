@@ -22,7 +22,7 @@ const BESIDE: [(&str, &str); 6] = [
 ];
 
 /// Cases in which the machine is to blame rather than the input.
-const ENVIRONMENT: [&str; 2] = ["missing-tool", "program-path-wrong"];
+const ENVIRONMENT: [&str; 1] = ["missing-tool"];
 
 /// A project in which everything else is in order.
 fn project() -> Space {

@@ -11,7 +11,6 @@ use crate::cli::selection::{self, Selection};
 use crate::cli::workspace;
 use crate::engine::observe::ObserveError;
 use crate::engine::sources::{InputProblem, PrepareError};
-use crate::engine::tools::ToolError;
 use crate::project::config_files;
 
 /// `validate`.
@@ -70,15 +69,10 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
                 InputProblem::Path(ObserveError::Missing { path } | ObserveError::Unreadable { path })
                 | InputProblem::LinkOut { path, .. }
                 | InputProblem::LinkLoop { path, .. } => Some(path),
-                InputProblem::Tool(ToolError::NotFound { name }) => Some(name),
                 _ => None,
             };
             let span = path.and_then(|path| find_text(&loaded.sources, node, path)).unwrap_or(node);
-            let label = match &error.problem {
-                _ if span == node => "of this node".to_owned(),
-                InputProblem::Tool(_) => format!("wanted by `{}`", error.node),
-                _ => format!("input of `{}`", error.node),
-            };
+            let label = if span == node { "of this node".to_owned() } else { format!("input of `{}`", error.node) };
             let shown = Diagnostic::error(error.problem.to_string()).label(span, label);
             match &error.problem {
                 InputProblem::Path(ObserveError::Missing { .. }) => shown
