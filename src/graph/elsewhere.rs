@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use crate::base::rel_path;
+use crate::graph::kinds::CHECKSUM_SUFFIX;
 use crate::graph::scope::{ParamValue, Params, Scope, names};
-use crate::graph::texts::{Places, output_texts};
 use crate::spec::pipeline::NodeFile;
 use crate::spec::value::Text;
 
@@ -29,11 +29,6 @@ impl<'a> Elsewhere<'a> {
         choices: &'a Choices,
     ) -> Self {
         Self { nodes, params, choices }
-    }
-
-    /// Where paths stand in the file.
-    pub(in crate::graph) fn places(&self) -> Places<'a> {
-        Places { nodes: self.nodes, params: self.params }
     }
 
     /// The outputs of a node under every choice. What cannot be expanded is left out: the node itself says why.
@@ -140,6 +135,43 @@ impl<'a> Readers<'a> {
         orphans.retain(|reader| self.needs.get(reader).is_some_and(|inputs| inputs.iter().any(is_lost)));
         orphans
     }
+}
+
+/// A text that names an output.
+struct OutputText<'a> {
+    text: &'a Text,
+    is_folder: bool,
+    /// A second output, whose path is the first with this at its end.
+    with_suffix: Option<&'static str>,
+}
+
+/// The texts behind [`Node::outputs`](crate::graph::node::Node::outputs).
+fn output_texts(file: &NodeFile) -> Vec<OutputText<'_>> {
+    let plain = |text| OutputText { text, is_folder: false, with_suffix: None };
+    let folder = |text| OutputText { is_folder: true, ..plain(text) };
+    let mut texts = Vec::new();
+    if let Some(k) = &file.exec {
+        texts.extend(k.outputs.items.iter().chain(&k.stdout).map(plain));
+    }
+    if let Some(k) = &file.clone {
+        texts.extend(k.output.iter().map(folder));
+    }
+    if let Some(k) = &file.resolve {
+        texts.extend(k.output.iter().map(plain));
+    }
+    if let Some(k) = &file.overlay {
+        texts.extend(k.output.iter().map(folder));
+    }
+    if let Some(k) = &file.build {
+        texts.extend(k.output.iter().map(plain));
+    }
+    if let Some(k) = &file.package {
+        texts.extend(k.output.iter().map(|text| OutputText { with_suffix: Some(CHECKSUM_SUFFIX), ..plain(text) }));
+    }
+    if let Some(k) = &file.report {
+        texts.push(folder(&k.output));
+    }
+    texts
 }
 
 fn current(params: &Params, name: &str) -> Vec<String> {

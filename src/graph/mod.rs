@@ -11,4 +11,3 @@ pub mod paths;
 pub mod render;
 pub mod scope;
 pub mod select;
-mod texts;

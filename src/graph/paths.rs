@@ -34,22 +34,13 @@ pub(in crate::graph) fn check_and_join(
     absent: &BTreeMap<String, String>,
 ) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let mut errors = Vec::new();
-    let places = elsewhere.places();
-    let declared_at = |draft: &Draft, path: &str| places.output(&draft.node, path).unwrap_or(draft.span);
-    let read_at = |draft: &Draft, path: &str| places.input(&draft.node, path).unwrap_or(draft.span);
-    let twice = |output: &str, first: &Draft, second: &Draft| {
-        Diagnostic::error(format!("`{output}` is the output of two nodes"))
-            .label(declared_at(second, output), format!("`{}` declares it", second.node.name))
-            .secondary(declared_at(first, output), format!("`{}` declares it too", first.node.name))
-            .help("every path has one producer; with `for:`, put the axis into the path: `${arch}`")
-    };
     let mut producers: BTreeMap<String, usize> = BTreeMap::new();
     for (position, draft) in drafts.iter().enumerate() {
         for output in draft.node.outputs() {
             if output == "./" {
                 errors.push(
                     Diagnostic::error("the whole project cannot be an output")
-                        .label(declared_at(draft, output), "declared by this node"),
+                        .label(draft.span, "declared by this node"),
                 );
             } else if let Some(other) = producers.insert(output.to_owned(), position)
                 && other != position
@@ -65,11 +56,8 @@ pub(in crate::graph) fn check_and_join(
             if let Some((parent, other)) = found.into_iter().flatten().next() {
                 errors.push(
                     Diagnostic::error(format!("output `{output}` lies inside output `{parent}`"))
-                        .label(declared_at(&drafts[*position], output), format!("declares `{output}`"))
-                        .secondary(
-                            declared_at(&drafts[*other], parent),
-                            format!("`{}` declares `{parent}`", drafts[*other].node.name),
-                        ),
+                        .label(drafts[*position].span, format!("declares `{output}`"))
+                        .secondary(drafts[*other].span, format!("`{}` declares `{parent}`", drafts[*other].node.name)),
                 );
             }
         }
@@ -87,7 +75,7 @@ pub(in crate::graph) fn check_and_join(
             && let Some((path, maker)) = made_elsewhere(&exec.inputs, program.as_deref(), &producers, &unmade)
         {
             errors
-                .push(Diagnostic::error(format!("`{path}` is not made in this run")).label(read_at(draft, path), "reads it").help(
+                .push(Diagnostic::error(format!("`{path}` is not made in this run")).label(draft.span, "reads it").help(
                 format!(
                     "node `{maker}` makes it only under other parameters; what an earlier run left there is no source"
                 ),
@@ -97,12 +85,9 @@ pub(in crate::graph) fn check_and_join(
             Ok(found) => edges.push((position, found)),
             Err(problem) => errors.push(match problem {
                 Problem::OwnOutput(path) => Diagnostic::error(format!("`{path}` is both an input and an output"))
-                    .label(read_at(draft, &path), "read here")
-                    .secondary(declared_at(draft, &path), "declared here")
+                    .label(draft.span, "of this node")
                     .help("a node cannot read what it writes; give the result another path"),
-                Problem::Glob(glob, why) => {
-                    Diagnostic::error(format!("`{glob}` is not a glob")).label(read_at(draft, &glob), why)
-                }
+                Problem::Glob(glob, why) => Diagnostic::error(format!("`{glob}` is not a glob")).label(draft.span, why),
             }),
         }
     }
@@ -134,6 +119,13 @@ fn made_elsewhere<'a>(
             .filter(|_| !around().any(|path| producers.contains_key(path)))?;
         Some((path, maker.as_str()))
     })
+}
+
+fn twice(output: &str, first: &Draft, second: &Draft) -> Diagnostic {
+    Diagnostic::error(format!("`{output}` is the output of two nodes"))
+        .label(second.span, format!("`{}` declares it", second.node.name))
+        .secondary(first.span, format!("`{}` declares it too", first.node.name))
+        .help("every path has one producer; with `for:`, put the axis into the path: `${arch}`")
 }
 
 enum Problem {
