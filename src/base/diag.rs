@@ -129,11 +129,6 @@ impl SourceMap {
             .help("save the file in UTF-8"))
     }
 
-    /// The names of all sources.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.sources.iter().map(|source| source.name.as_str())
-    }
-
     /// A source that was added.
     pub fn get(&self, id: SourceId) -> Option<&Source> {
         self.sources.get(id.0 as usize)
@@ -198,8 +193,6 @@ pub struct Diagnostic {
     pub help: Vec<String>,
     /// What else is good to know.
     pub notes: Vec<String>,
-    /// It follows from another problem, and says nothing that mending that would not.
-    pub follows: bool,
 }
 
 impl Diagnostic {
@@ -214,18 +207,12 @@ impl Diagnostic {
     }
 
     const fn new(severity: Severity, message: String) -> Self {
-        Self { severity, code: None, message, labels: Vec::new(), help: Vec::new(), notes: Vec::new(), follows: false }
+        Self { severity, code: None, message, labels: Vec::new(), help: Vec::new(), notes: Vec::new() }
     }
 
     /// Gives it a name.
     pub const fn code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
-        self
-    }
-
-    /// Says that it follows from another problem.
-    pub const fn follows(mut self) -> Self {
-        self.follows = true;
         self
     }
 
@@ -270,16 +257,6 @@ impl Diagnostic {
 /// Puts diagnostics in the order of their places; those without a place come first, equal ones keep their order.
 pub fn sort(diagnostics: &mut [Diagnostic]) {
     diagnostics.sort_by_key(Diagnostic::span);
-}
-
-/// What is to be shown of all that was found: in order, nothing twice, and of what only follows from another problem
-/// nothing, unless nothing else is there.
-pub fn tidy(diagnostics: &mut Vec<Diagnostic>) {
-    if diagnostics.iter().any(|diagnostic| !diagnostic.follows) {
-        diagnostics.retain(|diagnostic| !diagnostic.follows);
-    }
-    sort(diagnostics);
-    diagnostics.dedup();
 }
 
 /// Text of a file between backquotes, fit for one line of a message: shortened, control characters escaped.

@@ -59,7 +59,8 @@ pub(in crate::cli) fn check(process: &Process, workspace: &Workspace) -> Result<
             )));
         }
     }
-    diag::tidy(&mut problems);
+    diag::sort(&mut problems);
+    problems.dedup();
     if problems.is_empty() {
         return Ok(());
     }

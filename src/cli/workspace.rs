@@ -17,7 +17,7 @@ use crate::engine::state::{self, StateDir, env_holds};
 use crate::graph::declared::Declared;
 use crate::graph::node::Graph;
 use crate::graph::select::{self, SelectError};
-use crate::project::load::{self, LoadError, Loaded, Request};
+use crate::project::load::{self, Loaded, Request};
 use crate::project::lock::Lock;
 use crate::store::cache_options::Access;
 use crate::store::look::Looker;
@@ -308,14 +308,6 @@ fn uses_fast_path(process: &Process) -> bool {
 /// # Errors
 /// All problems, rendered.
 pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> Result<Loaded, Stop> {
-    try_load(process, selection).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
-}
-
-/// Loads the project's files.
-///
-/// # Errors
-/// All problems.
-pub(in crate::cli) fn try_load(process: &Process, selection: &Selection) -> Result<Loaded, LoadError> {
     let env = |name: &str| process.env.get(name).cloned();
     let request = Request {
         root: &selection.pipeline.root,
@@ -324,7 +316,7 @@ pub(in crate::cli) fn try_load(process: &Process, selection: &Selection) -> Resu
         lock: process.common.lock.as_deref(),
         env: &env,
     };
-    load::load(&request)
+    load::load(&request).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
 }
 
 /// What was remembered under another shape of the graph stays with the instances of the same name.

@@ -40,8 +40,6 @@ pub const DISTRIBUTIONS: &str = "config/distributions.yaml";
 pub const DEPENDENCIES: &str = "config/component_dependencies.yaml";
 /// Facts about regions.
 pub const REGIONS: &str = "config/regions.yaml";
-/// Settings that change no result.
-pub const SETTINGS: &str = "config/ocelot.yaml";
 
 impl<'a> Around<'a> {
     /// Starts with the sources read so far.
@@ -60,14 +58,11 @@ impl<'a> Around<'a> {
         (inner.sources, inner.read, inner.problems)
     }
 
-    /// Names of a distributions file, none if there is none; `None` if it cannot be read.
-    pub fn distribution_names(&self, file: &str) -> Option<Vec<String>> {
+    /// Names of a distributions file.
+    pub fn distribution_names(&self, file: &str) -> Vec<String> {
         self.load_distributions(file);
         let inner = self.inner.borrow();
-        match inner.distributions.get(file)? {
-            Some(distributions) => Some(distributions.0.keys().cloned().collect()),
-            None => (!self.root.join(file).exists()).then(Vec::new),
-        }
+        inner.distributions.get(file).and_then(Option::as_ref).map_or_else(Vec::new, |f| f.0.keys().cloned().collect())
     }
 
     /// The facts about regions, if there is a file.
@@ -144,10 +139,9 @@ impl Surroundings for Around<'_> {
         self.load_distributions(file);
         let inner = self.inner.borrow();
         let Some(distributions) = inner.distributions.get(file).and_then(Option::as_ref) else {
-            let problem = Diagnostic::error(format!("cannot read the distributions of `{file}`"));
-            let problem =
-                problem.label(at, "needed for this distribution").help("the file must exist and be free of errors");
-            return Err(if self.root.join(file).exists() { problem.follows() } else { problem });
+            return Err(Diagnostic::error(format!("cannot read the distributions of `{file}`"))
+                .label(at, "needed for this distribution")
+                .help("the file must exist and be free of errors"));
         };
         let folded = distributions.resolve(name, at)?;
         if let Some(config) = &folded.config_file
@@ -184,9 +178,9 @@ impl Surroundings for Around<'_> {
             inner.dependencies.insert(name.to_owned(), map);
         }
         inner.dependencies[name].clone().ok_or_else(|| {
-            let problem = Diagnostic::error(format!("cannot read the module map `{name}`"));
-            let problem = problem.label(at, "needed by this node").help("the file must exist and be free of errors");
-            if self.root.join(name).exists() { problem.follows() } else { problem }
+            Diagnostic::error(format!("cannot read the module map `{name}`"))
+                .label(at, "needed by this node")
+                .help("the file must exist and be free of errors")
         })
     }
 

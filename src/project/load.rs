@@ -43,7 +43,8 @@ pub struct LoadError {
 
 impl LoadError {
     fn new(sources: SourceMap, mut diagnostics: Vec<Diagnostic>) -> Self {
-        diag::tidy(&mut diagnostics);
+        diag::sort(&mut diagnostics);
+        diagnostics.dedup();
         Self { sources, diagnostics }
     }
 
@@ -129,7 +130,7 @@ fn resolve_params(
     around: &Around<'_>,
 ) -> Result<(Params, Choices), Vec<Diagnostic>> {
     let wants = |word: &str| file.params.values().any(|p| p.choices.items.iter().any(|text| text.value == word));
-    let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { None };
+    let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { Vec::new() };
     let session = params::session_region(request.env, &|path| {
         around.note_read(path);
         std::fs::read_to_string(path).ok()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::base::diag::{Diagnostic, SourceId, SourceMap, Span};
+use crate::base::diag::{Diagnostic, SourceMap};
 use crate::base::digest::BlobDigest;
 use crate::exec::api::Prepared;
 use crate::spec::lock::{LockFile, LockedTree, VERSION};
@@ -49,7 +49,6 @@ impl Lock {
                         if file.version > VERSION {
                             problems.push(
                                 Diagnostic::error(format!("{name} was written by a newer version of ocelot"))
-                                    .label(version_in(source, &text), format!("this one reads up to {VERSION}"))
                                     .help("update ocelot, or delete the file to lock anew"),
                             );
                         }
@@ -122,11 +121,4 @@ impl Lock {
 
 fn digest(go_mod: &str, go_sum: &str) -> String {
     BlobDigest::of(format!("{go_mod}\0{go_sum}").as_bytes()).to_hex()
-}
-/// Where a lock says its version.
-fn version_in(source: SourceId, text: &str) -> Span {
-    let at = text.find("version:").unwrap_or(0);
-    let length = text[at..].find('\n').unwrap_or(text.len() - at);
-    let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    Span::new(source, offset(at), offset(at + length))
 }

@@ -1,7 +1,6 @@
 //! A project on disk: finds its files, reads them, and turns them into a graph with the proof that it is current.
 
 pub mod around;
-pub mod config_files;
 pub mod find;
 pub mod load;
 pub mod lock;

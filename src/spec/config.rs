@@ -182,36 +182,6 @@ pub struct CacheSettings {
     pub max_age: Option<Text>,
 }
 
-impl SettingsFile {
-    /// The limits of the cache in bytes and days, where they are given.
-    ///
-    /// # Errors
-    /// Those that cannot be read.
-    pub fn limits(&self) -> Result<(Option<u64>, Option<u32>), Vec<Diagnostic>> {
-        let mut problems = Vec::new();
-        let mut wrong = |text: &Text, example: &str| {
-            problems.push(
-                Diagnostic::error(format!("cannot read `{}`", text.value))
-                    .label(text.span, format!("expected for example `{example}`")),
-            );
-        };
-        let (mut size, mut days) = (None, None);
-        if let Some(text) = &self.cache.max_size {
-            size = parse_size(&text.value);
-            if size.is_none() {
-                wrong(text, "10 GiB");
-            }
-        }
-        if let Some(text) = &self.cache.max_age {
-            days = parse_days(&text.value);
-            if days.is_none() {
-                wrong(text, "30 days");
-            }
-        }
-        if problems.is_empty() { Ok((size, days)) } else { Err(problems) }
-    }
-}
-
 /// Bytes of `10 GiB`, `500MB`, `1024`.
 pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();

@@ -12,13 +12,12 @@ use crate::support::{Ran, Space};
 const FOLDER: &str = "tests/it/diagnostics";
 
 /// Files beside the pipeline, by the middle part of a case's file name.
-const BESIDE: [(&str, &str); 6] = [
+const BESIDE: [(&str, &str); 5] = [
     ("distributions", "config/distributions.yaml"),
     ("regions", "config/regions.yaml"),
     ("more", "config/more.yaml"),
     ("dependencies", "config/component_dependencies.yaml"),
     ("lock", "ocelot.lock"),
-    ("settings", "config/ocelot.yaml"),
 ];
 
 /// Cases in which the machine is to blame rather than the input.

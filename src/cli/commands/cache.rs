@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::action::result::{Content, Listing, Record};
-use crate::base::diag::{self, SourceMap};
 use crate::base::digest::{ActionDigest, BlobDigest, OwnDigest};
 use crate::cli::args::{CacheCommand, SelectArgs};
 use crate::cli::commands::print;
@@ -13,8 +12,7 @@ use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace;
 use crate::event::{Event, EventSink};
-use crate::project::around::SETTINGS;
-use crate::spec::config::SettingsFile;
+use crate::spec::config::{SettingsFile, parse_days, parse_size};
 use crate::spec::yaml::{Limits, read};
 use crate::store::atomic;
 use crate::store::bundle::Export;
@@ -97,25 +95,37 @@ pub(in crate::cli) fn gc_daily(process: &Process, root: &Path, cache: &Cache, si
     atomic::write(&stamp, today.as_bytes(), false).ok();
 }
 
-/// Limits from the settings, if there are some here.
+/// Limits from `config/ocelot.yaml`, if there is one here.
 fn policy(process: &Process, root: &Path) -> Result<GcPolicy, Stop> {
     let mut policy = GcPolicy::default();
-    let Ok(text) = std::fs::read_to_string(root.join(SETTINGS)) else { return Ok(policy) };
-    let mut sources = SourceMap::default();
-    let source = sources.add(SETTINGS, text.as_str());
+    let Ok(text) = std::fs::read_to_string(root.join("config/ocelot.yaml")) else { return Ok(policy) };
+    let mut sources = crate::base::diag::SourceMap::default();
+    let source = sources.add("config/ocelot.yaml", text.as_str());
     let mut problems = Vec::new();
     let file: Option<SettingsFile> = read(source, &text, &Limits::default(), &mut problems);
-    match file.unwrap_or_default().limits() {
-        Ok((bytes, days)) => {
-            policy.max_bytes = bytes.unwrap_or(policy.max_bytes);
-            policy.max_age_days = days.unwrap_or(policy.max_age_days);
+    let cache = file.unwrap_or_default().cache;
+    let mut wrong = |text: &crate::spec::value::Text, example: &str| {
+        problems.push(
+            crate::base::diag::Diagnostic::error(format!("cannot read `{}`", text.value))
+                .label(text.span, format!("expected for example `{example}`")),
+        );
+    };
+    if let Some(size) = &cache.max_size {
+        match parse_size(&size.value) {
+            Some(bytes) => policy.max_bytes = bytes,
+            None => wrong(size, "10 GiB"),
         }
-        Err(more) => problems.extend(more),
+    }
+    if let Some(age) = &cache.max_age {
+        match parse_days(&age.value) {
+            Some(days) => policy.max_age_days = days,
+            None => wrong(age, "30 days"),
+        }
     }
     if problems.is_empty() {
         return Ok(policy);
     }
-    Err(Stop { exit: Exit::Usage, text: diag::render(&sources, &problems, process.colors()) })
+    Err(Stop { exit: Exit::Usage, text: crate::base::diag::render(&sources, &problems, process.colors()) })
 }
 
 fn gc(process: &Process) -> Result<Exit, Stop> {

@@ -1,7 +1,5 @@
 //! `validate`: every problem of a pipeline and the files it uses, at its place.
 
-use std::collections::BTreeSet;
-
 use crate::base::diag::{self, Diagnostic, SourceMap, Span};
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
@@ -11,7 +9,6 @@ use crate::cli::selection::{self, Selection};
 use crate::cli::workspace;
 use crate::engine::observe::ObserveError;
 use crate::engine::sources::{InputProblem, PrepareError};
-use crate::project::config_files;
 
 /// `validate`.
 ///
@@ -20,36 +17,12 @@ use crate::project::config_files;
 pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, args)?;
     let file = selection.pipeline.file.clone();
-    check_files(process, &selection)?;
+    workspace::load_project(process, &selection)?;
     let mut workspace = workspace::open_to_read(process, selection)?;
     super::run::prepare(process, &mut workspace)?;
     let count = workspace.wanted.iter().filter(|wanted| **wanted).count();
     print(&format!("{file}: {count} nodes, no problems\n"));
     Ok(Exit::Ok)
-}
-
-/// The pipeline with all that it needs, and every file of `config/`.
-fn check_files(process: &Process, selection: &Selection) -> Result<(), Stop> {
-    let (mut sources, mut problems) = match workspace::try_load(process, selection) {
-        Ok(loaded) => (loaded.sources, Vec::new()),
-        Err(error) => (error.sources, error.diagnostics),
-    };
-    let seen: Vec<String> = sources.names().map(str::to_owned).collect();
-    for problem in config_files::check(&selection.pipeline.root, &mut sources, &seen) {
-        // A distribution that the pipeline uses has been told about, and a circle is one wherever it is entered.
-        if problems.iter().all(|told| words(&told.message) != words(&problem.message)) {
-            problems.push(problem);
-        }
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    diag::tidy(&mut problems);
-    Err(Stop { exit: Exit::Usage, text: diag::render(&sources, &problems, process.colors()) })
-}
-
-fn words(message: &str) -> BTreeSet<&str> {
-    message.split_whitespace().collect()
 }
 
 /// Shows problems with inputs in the pipeline: at the text that names the path, or at the node.
@@ -88,7 +61,8 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
             }
         })
         .collect();
-    diag::tidy(&mut diagnostics);
+    diag::sort(&mut diagnostics);
+    diagnostics.dedup();
     Stop { exit, text: diag::render(&loaded.sources, &diagnostics, process.colors()) }
 }
 
