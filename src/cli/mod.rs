@@ -8,7 +8,6 @@ mod outside;
 mod process;
 mod selection;
 mod sink;
-mod tags;
 mod workspace;
 
 use std::collections::BTreeMap;

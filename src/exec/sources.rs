@@ -51,7 +51,7 @@ pub(in crate::exec) fn ask_with(
 }
 
 /// How this caller reaches `remote`: through the proxy that the environment names, if it is not excepted.
-pub fn network_settings(env: &BTreeMap<String, String>, remote: &RemoteUrl) -> NetworkSettings {
+pub(in crate::exec) fn network_settings(env: &BTreeMap<String, String>, remote: &RemoteUrl) -> NetworkSettings {
     let either = |upper: &str, lower: &str| {
         env.get(lower).or_else(|| env.get(upper)).map(|value| value.trim()).filter(|value| !value.is_empty())
     };

@@ -293,8 +293,6 @@ pub struct CloneKind {
 /// `resolve`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolve {
-    /// The file of distributions.
-    pub file: String,
     /// The distribution's name.
     pub distribution: String,
     /// Its description, inherited if it has none.

@@ -153,7 +153,6 @@ impl Surroundings for Around<'_> {
                 .help("a bare name is a file of config/examples"));
         }
         Ok(Resolve {
-            file: file.to_owned(),
             distribution: name.to_owned(),
             description: folded.description,
             tags: folded.tags,

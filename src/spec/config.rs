@@ -76,20 +76,6 @@ impl DistributionsFile {
         folded.tags.dedup();
         Ok(folded)
     }
-
-    /// Where `name`, or one of its bases, lists a tag that is given in its full form.
-    pub fn place_of(&self, name: &str, tag: &str) -> Option<Span> {
-        let mut next = self.0.get(name);
-        // More steps than distributions would be a circle.
-        for _ in 0..=self.0.len() {
-            let file = next?;
-            if let Some(text) = file.buildtags.items.iter().find(|text| full_tag(text) == tag) {
-                return Some(text.span);
-            }
-            next = file.base.as_ref().and_then(|base| self.0.get(&base.value));
-        }
-        None
-    }
 }
 
 fn full_tag(tag: &Text) -> String {

@@ -98,10 +98,8 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
 /// # Errors
 /// Every node whose inputs cannot be established.
 pub(in crate::cli) fn verdicts(process: &Process, workspace: &mut Workspace) -> Result<Plan, Stop> {
-    let plan = workspace
+    workspace
         .session
         .plan(&workspace.wanted)
-        .map_err(|errors| super::validate::show_input_errors(process, &workspace.selection, &errors))?;
-    crate::cli::tags::check(process, workspace)?;
-    Ok(plan)
+        .map_err(|errors| super::validate::show_input_errors(process, &workspace.selection, &errors))
 }

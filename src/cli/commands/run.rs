@@ -223,8 +223,7 @@ pub(in crate::cli) fn prepare(process: &Process, workspace: &mut Workspace) -> R
     workspace
         .session
         .prepare(&wanted)
-        .map_err(|errors| crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors))?;
-    crate::cli::tags::check(process, workspace)
+        .map_err(|errors| crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors))
 }
 
 fn secrets(process: &Process, workspace: &Workspace) -> Vec<String> {

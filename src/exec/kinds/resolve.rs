@@ -105,7 +105,6 @@ mod tests {
 
     fn resolve(tags: &[&str]) -> Resolve {
         Resolve {
-            file: "config/distributions.yaml".into(),
             distribution: "mine".into(),
             description: "Mine".into(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
