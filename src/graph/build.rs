@@ -13,7 +13,7 @@ use crate::graph::kinds::{self, Surroundings};
 use crate::graph::node::{Edge, Graph, Kind, Node, Pool, Role};
 use crate::graph::order;
 use crate::graph::paths;
-use crate::graph::scope::Params;
+use crate::graph::scope::{Params, Scope};
 use crate::spec::pipeline::{NodeFile, PipelineFile};
 use crate::spec::value::Reference;
 
@@ -34,10 +34,14 @@ impl Pipeline {
 }
 
 /// A node under construction: edges carry positions in file order, not ids.
-pub(in crate::graph) struct Draft {
+pub(in crate::graph) struct Draft<'a> {
     pub(in crate::graph) node: Node,
     pub(in crate::graph) edges: Vec<(usize, Role)>,
+    /// The node's key.
     pub(in crate::graph) span: Span,
+    /// The node as written, and what its `${}` read in this instance.
+    pub(in crate::graph) file: &'a NodeFile,
+    pub(in crate::graph) scope: Scope<'a>,
 }
 
 /// Builds the graph of a pipeline under these parameters.
@@ -85,7 +89,7 @@ pub fn build(pipeline: &Pipeline, params: &Params, around: &dyn Surroundings) ->
                 retries: instances.file.retries.unwrap_or(0),
                 description: instances.file.description.as_ref().map(|text| text.value.clone()),
             };
-            drafts.push(Draft { node, edges, span });
+            drafts.push(Draft { node, edges, span, file: instances.file, scope });
         }
     }
     errors.dedup_by(|a, b| a == b);
@@ -256,12 +260,12 @@ impl Join {
 }
 
 /// Turns positions in file order into ids, once the order is known.
-pub(in crate::graph) fn finish(drafts: Vec<Draft>, order: &[usize]) -> Vec<Arc<Node>> {
+pub(in crate::graph) fn finish(drafts: Vec<Draft<'_>>, order: &[usize]) -> Vec<Arc<Node>> {
     let mut ids = vec![NodeId(0); drafts.len()];
     for (id, &position) in order.iter().enumerate() {
         ids[position] = NodeId::from_index(id);
     }
-    let mut slots: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
+    let mut slots: Vec<Option<Draft<'_>>> = drafts.into_iter().map(Some).collect();
     let take = |&position: &usize| {
         let mut draft = slots[position].take()?;
         draft.node.edges = draft.edges.into_iter().map(|(to, role)| Edge { to: ids[to], role }).collect();

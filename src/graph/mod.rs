@@ -7,6 +7,7 @@ pub mod kinds;
 pub mod node;
 mod order;
 pub mod paths;
+mod places;
 pub mod render;
 pub mod scope;
 pub mod select;

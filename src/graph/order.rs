@@ -16,7 +16,7 @@ use crate::graph::node::Node;
 ///
 /// # Errors
 /// One diagnostic per cycle, which it names in order.
-pub(in crate::graph) fn topological(drafts: Vec<Draft>) -> Result<Vec<Arc<Node>>, Vec<Diagnostic>> {
+pub(in crate::graph) fn topological(drafts: Vec<Draft<'_>>) -> Result<Vec<Arc<Node>>, Vec<Diagnostic>> {
     let edges = drafts.iter().map(|draft| draft.edges.len()).sum();
     let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(drafts.len(), edges);
     for _ in &drafts {
@@ -45,7 +45,7 @@ pub(in crate::graph) fn topological(drafts: Vec<Draft>) -> Result<Vec<Arc<Node>>
 }
 
 /// Every strongly connected component with more than one node, or with an edge to itself.
-fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft]) -> Vec<Diagnostic> {
+fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft<'_>]) -> Vec<Diagnostic> {
     let mut found: Vec<Vec<usize>> = tarjan_scc(graph)
         .into_iter()
         .map(|component| component.into_iter().map(NodeIndex::index).collect::<Vec<_>>())
@@ -66,7 +66,7 @@ fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft]) -> Vec<Diagnostic> {
 }
 
 /// A shortest way from the component's first node along its dependencies back to itself.
-fn shortest_cycle(component: &[usize], drafts: &[Draft]) -> Vec<usize> {
+fn shortest_cycle(component: &[usize], drafts: &[Draft<'_>]) -> Vec<usize> {
     let start = component.iter().copied().min().unwrap_or(0);
     let mut came_from = std::collections::BTreeMap::new();
     let mut queue = std::collections::VecDeque::from([start]);
