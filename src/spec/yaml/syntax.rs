@@ -8,6 +8,15 @@ const QUOTE_COLON: &str = "put a text with `: ` in quotes";
 const QUOTE_BRACKETS: &str = "put a text with one of `{}[],` in quotes";
 const QUOTE_SPECIAL: &str = "put a text that starts with a special character in quotes";
 
+/// What git begins a conflict with.
+const CONFLICT: &str = "<<<<<<<";
+
+/// Where the first conflict that git left begins.
+fn conflict(text: &str) -> Option<usize> {
+    let mut starts = text.match_indices(CONFLICT).map(|(at, _)| at);
+    starts.find(|at| *at == 0 || text.as_bytes()[at - 1] == b'\n')
+}
+
 /// Explains an error of the parser. `open` is the bracket that it is in; `span` makes a span of byte offsets.
 pub(super) fn explain(
     error: &ScanError,
@@ -15,6 +24,11 @@ pub(super) fn explain(
     open: Option<Span>,
     span: impl Fn(usize, usize) -> Span,
 ) -> Diagnostic {
+    if let Some(marker) = conflict(text) {
+        return Diagnostic::error("a merge conflict is not resolved")
+            .label(span(marker, marker + CONFLICT.len()), "one side begins here")
+            .help("keep what is right of both sides, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`");
+    }
     let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
     // At the end of the file the last thing written says more than an empty line.
     let at = if text.get(at..).is_some_and(|rest| rest.trim().is_empty()) { text.trim_end().len() } else { at };
