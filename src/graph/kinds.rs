@@ -20,11 +20,11 @@ pub trait Surroundings {
     /// A repository that cannot be one, with the place that names it.
     fn source(&self, repo: &str, reference: &str, paths: &[String], at: Span) -> Result<Source, Diagnostic>;
 
-    /// A distribution with its bases folded in.
+    /// A distribution with its bases folded in; `file` is named at `file_at`, and `name` at `at`.
     ///
     /// # Errors
     /// An unknown name, or a problem of the file.
-    fn distribution(&self, file: &str, name: &str, at: Span) -> Result<Resolve, Diagnostic>;
+    fn distribution(&self, file: &str, file_at: Span, name: &str, at: Span) -> Result<Resolve, Diagnostic>;
 
     /// The module map of an overlay.
     ///
@@ -171,7 +171,8 @@ pub fn expand_kind(file: &NodeFile, scope: &Scope<'_>, around: &dyn Surroundings
     }
     if let Some(k) = &file.resolve {
         let file = scope.optional(k.distributions.as_ref())?.unwrap_or_else(|| "config/distributions.yaml".to_owned());
-        let mut resolve = around.distribution(&file, &scope.text(&k.distribution)?, k.distribution.span)?;
+        let file_at = k.distributions.as_ref().unwrap_or(&k.distribution).span;
+        let mut resolve = around.distribution(&file, file_at, &scope.text(&k.distribution)?, k.distribution.span)?;
         resolve.output = path(k.output.as_ref(), scope)?;
         resolve.components = path(k.components.as_ref(), scope)?;
         return Ok((Kind::Resolve(Box::new(resolve)), Class::Pure));

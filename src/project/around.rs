@@ -12,6 +12,7 @@ use crate::outside::git::{LocationContext, SourceLocation};
 use crate::project::lock::Lock;
 use crate::project::params::Sets;
 use crate::spec::config::{DependenciesFile, DistributionsFile, RegionsFile};
+use crate::spec::value::Texts;
 use crate::spec::yaml::{Limits, read};
 
 /// Reads files of a project for the graph.
@@ -27,11 +28,32 @@ struct Inner {
     sources: SourceMap,
     /// Files read, relative to the root; absent ones too.
     read: Vec<String>,
-    distributions: BTreeMap<String, Option<DistributionsFile>>,
-    dependencies: BTreeMap<String, Option<BTreeMap<String, Vec<String>>>>,
-    regions: Option<Option<RegionsFile>>,
+    distributions: BTreeMap<String, Found<DistributionsFile>>,
+    dependencies: BTreeMap<String, Found<BTreeMap<String, Vec<String>>>>,
+    regions: Option<Found<RegionsFile>>,
     /// Problems of those files, told once.
     problems: Vec<Diagnostic>,
+}
+
+/// A file that was looked for.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// It is not there.
+    Absent,
+    /// It has problems, which are kept: what follows from them is not told as well.
+    Broken,
+    /// What it says.
+    Read(T),
+}
+
+impl<T> Found<T> {
+    /// What it says, if that is known.
+    pub fn as_ref(&self) -> Option<&T> {
+        match self {
+            Self::Read(value) => Some(value),
+            Self::Absent | Self::Broken => None,
+        }
+    }
 }
 
 /// The file of distributions that is taken unless a node names one.
@@ -59,10 +81,13 @@ impl<'a> Around<'a> {
     }
 
     /// Names of a distributions file.
-    pub fn distribution_names(&self, file: &str) -> Vec<String> {
+    pub fn distribution_names(&self, file: &str) -> Found<Vec<String>> {
         self.load_distributions(file);
-        let inner = self.inner.borrow();
-        inner.distributions.get(file).and_then(Option::as_ref).map_or_else(Vec::new, |f| f.0.keys().cloned().collect())
+        match &self.inner.borrow().distributions[file] {
+            Found::Absent => Found::Absent,
+            Found::Broken => Found::Broken,
+            Found::Read(file) => Found::Read(file.0.keys().cloned().collect()),
+        }
     }
 
     /// The facts about regions, if there is a file.
@@ -74,7 +99,7 @@ impl<'a> Around<'a> {
                 inner.regions = Some(file);
             }
         }
-        use_it(self.inner.borrow().regions.as_ref().and_then(Option::as_ref))
+        use_it(self.inner.borrow().regions.as_ref().and_then(Found::as_ref))
     }
 
     fn load_distributions(&self, file: &str) {
@@ -87,21 +112,35 @@ impl<'a> Around<'a> {
 }
 
 impl Inner {
-    /// Reads a file; `None` if it is absent, or has problems, which are kept.
-    fn read_yaml<T: serde::de::DeserializeOwned>(&mut self, root: &Path, name: &str) -> Option<T> {
+    /// Reads a file; its problems are kept.
+    fn read_yaml<T: serde::de::DeserializeOwned>(&mut self, root: &Path, name: &str) -> Found<T> {
         self.read.push(name.to_owned());
-        let bytes = std::fs::read(root.join(name)).ok()?;
-        match self.sources.add_bytes(name, bytes) {
+        let bytes = match std::fs::read(root.join(name)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Found::Absent,
+            Err(error) => {
+                self.problems.push(Diagnostic::error(format!("cannot read `{name}`: {error}")));
+                return Found::Broken;
+            }
+        };
+        let value = match self.sources.add_bytes(name, bytes) {
             Ok(source) => {
-                let text = self.sources.get(source)?.text.clone();
+                let text = self.sources.get(source).map(|source| source.text.clone()).unwrap_or_default();
                 read(source, &text, &Limits::default(), &mut self.problems)
             }
             Err(problem) => {
                 self.problems.push(problem);
                 None
             }
-        }
+        };
+        value.map_or(Found::Broken, Found::Read)
     }
+}
+
+fn missing_config(config: &str, at: Span) -> Diagnostic {
+    Diagnostic::error(format!("the collector config `{config}` does not exist"))
+        .label(at, "no such file")
+        .help("a bare name is a file of config/examples")
 }
 
 impl Surroundings for Around<'_> {
@@ -135,22 +174,24 @@ impl Surroundings for Around<'_> {
         })
     }
 
-    fn distribution(&self, file: &str, name: &str, at: Span) -> Result<Resolve, Diagnostic> {
+    fn distribution(&self, file: &str, file_at: Span, name: &str, at: Span) -> Result<Resolve, Diagnostic> {
         self.load_distributions(file);
         let inner = self.inner.borrow();
-        let Some(distributions) = inner.distributions.get(file).and_then(Option::as_ref) else {
-            return Err(Diagnostic::error(format!("cannot read the distributions of `{file}`"))
-                .label(at, "needed for this distribution")
-                .help("the file must exist and be free of errors"));
+        let distributions = match &inner.distributions[file] {
+            Found::Read(distributions) => distributions,
+            // The file's own problems end the load; whatever stands here is not used.
+            Found::Broken => return Ok(Resolve { distribution: name.to_owned(), ..Resolve::default() }),
+            Found::Absent => {
+                return Err(Diagnostic::error(format!("the distributions file `{file}` does not exist"))
+                    .label(file_at, "needed for this distribution")
+                    .help("create it, or name another one with `distributions:` of the `resolve` node"));
+            }
         };
         let folded = distributions.resolve(name, at)?;
         if let Some(config) = &folded.config_file
             && !self.root.join(config).is_file()
         {
-            let at = distributions.0.get(name).and_then(|d| d.config_file.as_ref()).map_or(at, |file| file.span);
-            return Err(Diagnostic::error(format!("the collector config `{config}` does not exist"))
-                .label(at, format!("`config-file` of distribution `{name}`"))
-                .help("a bare name is a file of config/examples"));
+            return Err(missing_config(config, folded.config_span.unwrap_or(at)));
         }
         Ok(Resolve {
             distribution: name.to_owned(),
@@ -166,21 +207,25 @@ impl Surroundings for Around<'_> {
         let name = file.unwrap_or(DEPENDENCIES);
         let mut inner = self.inner.borrow_mut();
         if !inner.dependencies.contains_key(name) {
-            let exists = self.root.join(name).is_file();
-            let read: Option<DependenciesFile> = inner.read_yaml(self.root, name);
-            let map = read.map(|file| {
-                let list = |texts: crate::spec::value::Texts| texts.items.into_iter().map(|text| text.value).collect();
-                file.dependencies.into_iter().map(|(tag, modules)| (tag, list(modules))).collect()
-            });
-            // Without a file of its own an overlay simply adds no modules; naming one that is absent is a mistake.
-            let map = if exists || file.is_some() { map } else { Some(BTreeMap::new()) };
-            inner.dependencies.insert(name.to_owned(), map);
+            let found = match inner.read_yaml::<DependenciesFile>(self.root, name) {
+                Found::Read(map) => {
+                    let list = |texts: Texts| texts.items.into_iter().map(|text| text.value).collect();
+                    Found::Read(map.dependencies.into_iter().map(|(tag, modules)| (tag, list(modules))).collect())
+                }
+                // Without a file of its own an overlay simply adds no modules; naming one that is absent is a mistake.
+                Found::Absent if file.is_none() => Found::Read(BTreeMap::new()),
+                Found::Absent => Found::Absent,
+                Found::Broken => Found::Broken,
+            };
+            inner.dependencies.insert(name.to_owned(), found);
         }
-        inner.dependencies[name].clone().ok_or_else(|| {
-            Diagnostic::error(format!("cannot read the module map `{name}`"))
+        match &inner.dependencies[name] {
+            Found::Read(map) => Ok(map.clone()),
+            Found::Broken => Ok(BTreeMap::new()),
+            Found::Absent => Err(Diagnostic::error(format!("the module map `{name}` does not exist"))
                 .label(at, "needed by this node")
-                .help("the file must exist and be free of errors")
-        })
+                .help("create it, or correct the path")),
+        }
     }
 
     fn region(&self, name: &str, at: Span) -> Result<(), Diagnostic> {

@@ -7,7 +7,7 @@ use crate::base::diag::{self, Diagnostic, SourceMap};
 use crate::graph::build::{self, Pipeline};
 use crate::graph::node::Graph;
 use crate::graph::scope::Params;
-use crate::project::around::{Around, DISTRIBUTIONS};
+use crate::project::around::{Around, DISTRIBUTIONS, Found};
 use crate::project::lock::Lock;
 use crate::project::params::{self, ParamErrors, Sets, Words};
 use crate::spec::pipeline::PipelineFile;
@@ -77,40 +77,32 @@ const REGION_VARIABLES: [&str; 5] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PR
 pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     let mut sources = SourceMap::default();
     let mut read = Vec::new();
-    let pipeline = match read_pipeline(request.root, request.file, &mut sources, &mut read) {
-        Ok(pipeline) => pipeline,
-        Err(problems) => return Err(LoadError::new(sources, problems)),
-    };
-    let lock = match Lock::read(request.root, request.lock, &mut sources) {
-        Ok(lock) => lock,
-        Err(problems) => return Err(LoadError::new(sources, problems)),
-    };
+    let mut problems = Vec::new();
+    let pipeline =
+        read_pipeline(request.root, request.file, &mut sources, &mut read).map_err(|found| problems.extend(found)).ok();
+    let lock = Lock::read(request.root, request.lock, &mut sources)
+        .map_err(|found| problems.extend(found))
+        .unwrap_or_default();
     read.extend(lock.read.iter().cloned());
     let around = Around::new(request.root, &lock, request.sets, sources);
-    let built = resolve_params(&pipeline.file, request, &around)
-        .and_then(|params| build::build(&pipeline, &params, &around).map(|graph| (params, graph)))
-        .map(|(params, mut graph)| {
+    let built = pipeline.as_ref().map(|pipeline| {
+        resolve_params(&pipeline.file, request, &around)
+            .and_then(|params| build::build(pipeline, &params, &around).map(|graph| (params, graph)))
+    });
+    let (sources, more, found) = around.finish();
+    read.extend(more);
+    problems.extend(found);
+    match (pipeline, built) {
+        (Some(pipeline), Some(Ok((params, mut graph)))) if problems.is_empty() => {
             if graph.name.is_empty() {
                 // Receipts are kept by pipeline: two without a name are still two.
                 graph.name = Path::new(request.file).with_extension("").to_string_lossy().into_owned();
             }
-            (params, graph)
-        });
-    let (sources, more, mut problems) = around.finish();
-    read.extend(more);
-    match built {
-        Ok((params, graph)) if problems.is_empty() => Ok(Loaded {
-            graph,
-            read,
-            env: env_used(&params, &pipeline.file),
-            lock,
-            params,
-            sources,
-            node_spans: pipeline.node_spans,
-        }),
-        Ok(_) => Err(LoadError::new(sources, problems)),
-        Err(more) => {
-            problems.extend(more);
+            let env = env_used(&params, &pipeline.file);
+            Ok(Loaded { graph, read, env, lock, params, sources, node_spans: pipeline.node_spans })
+        }
+        (_, built) => {
+            problems.extend(built.and_then(Result::err).into_iter().flatten());
             Err(LoadError::new(sources, problems))
         }
     }
@@ -124,13 +116,26 @@ fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
 }
 
 fn resolve_params(file: &PipelineFile, request: &Request<'_>, around: &Around<'_>) -> Result<Params, Vec<Diagnostic>> {
-    let wants = |word: &str| file.params.values().any(|p| p.choices.items.iter().any(|text| text.value == word));
-    let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { Vec::new() };
+    let wanting = |word: &str| {
+        let mut words = file.params.values().filter(|param| !param.choices.is_list).flat_map(|p| &p.choices.items);
+        words.find(|text| text.value == word)
+    };
+    let distributions = match wanting("distributions").map(|text| (text, around.distribution_names(DISTRIBUTIONS))) {
+        Some((text, Found::Absent)) => {
+            return Err(vec![
+                Diagnostic::error(format!("the distributions file `{DISTRIBUTIONS}` does not exist"))
+                    .label(text.span, "the names in it are the choices")
+                    .help("create it, or list the choices here"),
+            ]);
+        }
+        Some((_, Found::Read(names))) => Some(names),
+        Some((_, Found::Broken)) | None => None,
+    };
     let session = params::session_region(request.env, &|path| {
         around.note_read(path);
         std::fs::read_to_string(path).ok()
     });
-    let resolved = if wants("regions") {
+    let resolved = if wanting("regions").is_some() {
         around.with_regions(|regions| {
             params::resolve(&file.params, request.sets, &Words { distributions, regions, session })
         })

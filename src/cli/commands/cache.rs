@@ -12,7 +12,7 @@ use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace;
 use crate::event::{Event, EventSink};
-use crate::spec::config::{SettingsFile, parse_days, parse_size};
+use crate::spec::config::SettingsFile;
 use crate::spec::yaml::{Limits, read};
 use crate::store::atomic;
 use crate::store::bundle::Export;
@@ -103,24 +103,12 @@ fn policy(process: &Process, root: &Path) -> Result<GcPolicy, Stop> {
     let source = sources.add("config/ocelot.yaml", text.as_str());
     let mut problems = Vec::new();
     let file: Option<SettingsFile> = read(source, &text, &Limits::default(), &mut problems);
-    let cache = file.unwrap_or_default().cache;
-    let mut wrong = |text: &crate::spec::value::Text, example: &str| {
-        problems.push(
-            crate::base::diag::Diagnostic::error(format!("cannot read `{}`", text.value))
-                .label(text.span, format!("expected for example `{example}`")),
-        );
-    };
-    if let Some(size) = &cache.max_size {
-        match parse_size(&size.value) {
-            Some(bytes) => policy.max_bytes = bytes,
-            None => wrong(size, "10 GiB"),
+    match file.unwrap_or_default().cache.limits() {
+        Ok((bytes, days)) => {
+            policy.max_bytes = bytes.unwrap_or(policy.max_bytes);
+            policy.max_age_days = days.unwrap_or(policy.max_age_days);
         }
-    }
-    if let Some(age) = &cache.max_age {
-        match parse_days(&age.value) {
-            Some(days) => policy.max_age_days = days,
-            None => wrong(age, "30 days"),
-        }
+        Err(wrong) => problems.extend(wrong),
     }
     if problems.is_empty() {
         return Ok(policy);
