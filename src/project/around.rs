@@ -11,9 +11,9 @@ use crate::graph::node::{Pin, Resolve, Source};
 use crate::outside::git::{LocationContext, SourceLocation};
 use crate::project::lock::Lock;
 use crate::project::params::Sets;
-use crate::spec::config::{DependenciesFile, DistributionsFile, RegionsFile};
+use crate::spec::config::{DependenciesFile, DistributionsFile, RegionsFile, SettingsFile};
 use crate::spec::value::Texts;
-use crate::spec::yaml::{Limits, read};
+use crate::spec::yaml::{Limits, parse, read};
 
 /// Reads files of a project for the graph.
 pub struct Around<'a> {
@@ -60,6 +60,8 @@ impl<T> Found<T> {
 pub const DISTRIBUTIONS: &str = "config/distributions.yaml";
 /// The module map that is taken unless a node names one.
 pub const DEPENDENCIES: &str = "config/component_dependencies.yaml";
+/// Settings that change no result.
+pub const SETTINGS: &str = "config/ocelot.yaml";
 /// Facts about regions.
 pub const REGIONS: &str = "config/regions.yaml";
 
@@ -102,6 +104,33 @@ impl<'a> Around<'a> {
         use_it(self.inner.borrow().regions.as_ref().and_then(Found::as_ref))
     }
 
+    /// Reads every file of `config/`, and every collector config that a distribution names, whether the pipeline uses
+    /// it or not; their problems are kept.
+    pub fn read_everything(&self) {
+        self.load_distributions(DISTRIBUTIONS);
+        self.with_regions(|_| ());
+        // Only the file itself is asked for here: that it may be absent is no problem.
+        self.dependencies(None, Span::default()).ok();
+        let mut inner = self.inner.borrow_mut();
+        let settings: Found<SettingsFile> = inner.read_yaml(self.root, SETTINGS);
+        let mut problems = settings.as_ref().and_then(|file| file.cache.limits().err()).unwrap_or_default();
+        problems.extend(inner.regions.iter().filter_map(Found::as_ref).flat_map(RegionsFile::problems));
+        let mut configs: Vec<(String, Span)> = Vec::new();
+        for file in inner.distributions.values().filter_map(Found::as_ref) {
+            problems.extend(file.problems());
+            let folded = file.0.keys().filter_map(|name| file.resolve(name, Span::default()).ok());
+            configs.extend(folded.filter_map(|folded| Some((folded.config_file?, folded.config_span?))));
+        }
+        for (config, at) in configs {
+            if self.root.join(&config).is_file() {
+                inner.read_config(self.root, &config);
+            } else {
+                problems.push(missing_config(&config, at));
+            }
+        }
+        inner.problems.extend(problems);
+    }
+
     fn load_distributions(&self, file: &str) {
         let mut inner = self.inner.borrow_mut();
         if !inner.distributions.contains_key(file) {
@@ -134,6 +163,24 @@ impl Inner {
             }
         };
         value.map_or(Found::Broken, Found::Read)
+    }
+}
+
+impl Inner {
+    /// Reads a collector config, once: what it means is the collector's business, but it has to be YAML.
+    fn read_config(&mut self, root: &Path, name: &str) {
+        if self.read.iter().any(|read| read == name) {
+            return;
+        }
+        self.read.push(name.to_owned());
+        let Ok(bytes) = std::fs::read(root.join(name)) else { return };
+        match self.sources.add_bytes(name, bytes) {
+            Ok(source) => {
+                let text = self.sources.get(source).map(|source| source.text.clone()).unwrap_or_default();
+                parse(source, &text, &Limits::default(), &mut self.problems);
+            }
+            Err(problem) => self.problems.push(problem),
+        }
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Request<'a> {
     pub lock: Option<&'a str>,
     /// The caller's environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether files are read too that the pipeline does not use.
+    pub everything: bool,
 }
 
 /// Variables that can name the caller's region.
@@ -89,6 +91,9 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
         resolve_params(&pipeline.file, request, &around)
             .and_then(|params| build::build(pipeline, &params, &around).map(|graph| (params, graph)))
     });
+    if request.everything {
+        around.read_everything();
+    }
     let (sources, more, found) = around.finish();
     read.extend(more);
     problems.extend(found);

@@ -12,12 +12,14 @@ use crate::support::{Ran, Space};
 const FOLDER: &str = "tests/it/diagnostics";
 
 /// Files beside the pipeline, by the middle part of a case's file name.
-const BESIDE: [(&str, &str); 5] = [
+const BESIDE: [(&str, &str); 7] = [
     ("distributions", "config/distributions.yaml"),
     ("regions", "config/regions.yaml"),
     ("more", "config/more.yaml"),
     ("dependencies", "config/component_dependencies.yaml"),
     ("lock", "ocelot.lock"),
+    ("ocelot", "config/ocelot.yaml"),
+    ("collector", "config/examples/own.yaml"),
 ];
 
 /// Cases in which the machine is to blame rather than the input.

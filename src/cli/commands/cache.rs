@@ -12,6 +12,7 @@ use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace;
 use crate::event::{Event, EventSink};
+use crate::project::around::SETTINGS;
 use crate::spec::config::SettingsFile;
 use crate::spec::yaml::{Limits, read};
 use crate::store::atomic;
@@ -98,9 +99,9 @@ pub(in crate::cli) fn gc_daily(process: &Process, root: &Path, cache: &Cache, si
 /// Limits from `config/ocelot.yaml`, if there is one here.
 fn policy(process: &Process, root: &Path) -> Result<GcPolicy, Stop> {
     let mut policy = GcPolicy::default();
-    let Ok(text) = std::fs::read_to_string(root.join("config/ocelot.yaml")) else { return Ok(policy) };
+    let Ok(text) = std::fs::read_to_string(root.join(SETTINGS)) else { return Ok(policy) };
     let mut sources = crate::base::diag::SourceMap::default();
-    let source = sources.add("config/ocelot.yaml", text.as_str());
+    let source = sources.add(SETTINGS, text.as_str());
     let mut problems = Vec::new();
     let file: Option<SettingsFile> = read(source, &text, &Limits::default(), &mut problems);
     match file.unwrap_or_default().cache.limits() {

@@ -17,7 +17,7 @@ use crate::engine::sources::{InputProblem, PrepareError};
 pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, args)?;
     let file = selection.pipeline.file.clone();
-    workspace::load_project(process, &selection)?;
+    workspace::load_everything(process, &selection)?;
     let mut workspace = workspace::open_to_read(process, selection)?;
     super::run::prepare(process, &mut workspace)?;
     let count = workspace.wanted.iter().filter(|wanted| **wanted).count();
