@@ -6,6 +6,7 @@ pub mod exit;
 mod outside;
 mod process;
 mod selection;
+mod unknown_tags;
 mod workspace;
 
 use std::collections::BTreeMap;

@@ -56,6 +56,18 @@ impl<T> Found<T> {
     }
 }
 
+/// What was read.
+pub struct ReadAround {
+    /// All texts so far.
+    pub sources: SourceMap,
+    /// Files read, relative to the root; absent ones too.
+    pub read: Vec<String>,
+    /// The distributions files, by path.
+    pub distributions: BTreeMap<String, DistributionsFile>,
+    /// What is wrong with any of them.
+    pub problems: Vec<Diagnostic>,
+}
+
 /// The file of distributions that is taken unless a node names one.
 pub const DISTRIBUTIONS: &str = "config/distributions.yaml";
 /// The module map that is taken unless a node names one.
@@ -76,10 +88,14 @@ impl<'a> Around<'a> {
         self.inner.borrow_mut().read.push(path.to_owned());
     }
 
-    /// Gives back the sources, the files read, and the problems of those files.
-    pub fn finish(self) -> (SourceMap, Vec<String>, Vec<Diagnostic>) {
-        let inner = self.inner.into_inner();
-        (inner.sources, inner.read, inner.problems)
+    /// Gives back what was read.
+    pub fn finish(self) -> ReadAround {
+        let Inner { sources, read, distributions, problems, .. } = self.inner.into_inner();
+        let whole = |(path, found)| match found {
+            Found::Read(file) => Some((path, file)),
+            Found::Absent | Found::Broken => None,
+        };
+        ReadAround { sources, read, distributions: distributions.into_iter().filter_map(whole).collect(), problems }
     }
 
     /// Names of a distributions file.

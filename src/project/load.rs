@@ -10,7 +10,9 @@ use crate::graph::scope::Params;
 use crate::project::around::{Around, DISTRIBUTIONS, Found};
 use crate::project::lock::Lock;
 use crate::project::params::{self, ParamErrors, Sets, Words};
+use crate::spec::config::DistributionsFile;
 use crate::spec::pipeline::PipelineFile;
+use crate::spec::value::Text;
 use crate::spec::yaml::{Limits, decode, parse};
 
 /// A loaded project.
@@ -29,6 +31,8 @@ pub struct Loaded {
     pub sources: SourceMap,
     /// Places of the nodes' keys.
     pub node_spans: BTreeMap<String, diag::Span>,
+    /// The distributions files that were read, by path.
+    pub distributions: BTreeMap<String, DistributionsFile>,
 }
 
 /// Why a project could not be loaded.
@@ -94,17 +98,26 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     if request.everything {
         around.read_everything();
     }
-    let (sources, more, found) = around.finish();
-    read.extend(more);
-    problems.extend(found);
+    let read_around = around.finish();
+    let sources = read_around.sources;
+    read.extend(read_around.read);
+    problems.extend(read_around.problems);
     match (pipeline, built) {
         (Some(pipeline), Some(Ok((params, mut graph)))) if problems.is_empty() => {
             if graph.name.is_empty() {
                 // Receipts are kept by pipeline: two without a name are still two.
                 graph.name = Path::new(request.file).with_extension("").to_string_lossy().into_owned();
             }
-            let env = env_used(&params, &pipeline.file);
-            Ok(Loaded { graph, read, env, lock, params, sources, node_spans: pipeline.node_spans })
+            Ok(Loaded {
+                graph,
+                read,
+                env: env_used(&params, &pipeline.file),
+                lock,
+                params,
+                sources,
+                node_spans: pipeline.node_spans,
+                distributions: read_around.distributions,
+            })
         }
         (_, built) => {
             problems.extend(built.and_then(Result::err).into_iter().flatten());
@@ -120,11 +133,14 @@ fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
     if params.keys().any(session) { REGION_VARIABLES.to_vec() } else { Vec::new() }
 }
 
+/// Where a parameter's choices are what a word stands for.
+fn choices_of_word<'a>(file: &'a PipelineFile, word: &str) -> Option<&'a Text> {
+    let words = file.params.values().map(|param| &param.choices).filter(|choices| !choices.is_list);
+    words.filter_map(|choices| choices.items.first()).find(|text| text.value == word)
+}
+
 fn resolve_params(file: &PipelineFile, request: &Request<'_>, around: &Around<'_>) -> Result<Params, Vec<Diagnostic>> {
-    let wanting = |word: &str| {
-        let mut words = file.params.values().filter(|param| !param.choices.is_list).flat_map(|p| &p.choices.items);
-        words.find(|text| text.value == word)
-    };
+    let wanting = |word| choices_of_word(file, word);
     let distributions = match wanting("distributions").map(|text| (text, around.distribution_names(DISTRIBUTIONS))) {
         Some((text, Found::Absent)) => {
             return Err(vec![

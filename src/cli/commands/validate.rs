@@ -6,6 +6,7 @@ use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection::{self, Selection};
+use crate::cli::unknown_tags;
 use crate::cli::workspace;
 use crate::engine::observe::ObserveError;
 use crate::engine::sources::{InputProblem, PrepareError};
@@ -17,9 +18,15 @@ use crate::engine::sources::{InputProblem, PrepareError};
 pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, args)?;
     let file = selection.pipeline.file.clone();
-    workspace::load_everything(process, &selection)?;
+    let loaded = workspace::load_everything(process, &selection)?;
     let mut workspace = workspace::open_to_read(process, selection)?;
-    super::run::prepare(process, &mut workspace)?;
+    let tags = unknown_tags::of_everything(process, &workspace, &loaded);
+    let inputs = super::run::prepare(process, &mut workspace);
+    if !tags.is_empty() {
+        let inputs = inputs.err().map(|stop| stop.text).unwrap_or_default();
+        return Err(Stop { exit: Exit::Usage, text: inputs + &tags });
+    }
+    inputs?;
     let count = workspace.wanted.iter().filter(|wanted| **wanted).count();
     print(&format!("{file}: {count} nodes, no problems\n"));
     Ok(Exit::Ok)
