@@ -9,6 +9,7 @@ use crate::base::diag::{Diagnostic, Span};
 use crate::base::id::{NodeId, PoolId};
 use crate::base::suggest;
 use crate::graph::expand::{Instances, expand, instance_name};
+use crate::graph::kind_values::expand_kind;
 use crate::graph::kinds::{self, Surroundings};
 use crate::graph::node::{Edge, Graph, Kind, Node, Pool, Role};
 use crate::graph::order;
@@ -69,10 +70,10 @@ pub fn build(pipeline: &Pipeline, params: &Params, around: &dyn Surroundings) ->
         let joins = Join::all(instances, &expanded, &mut errors);
         for i in 0..instances.values.len() {
             let scope = instances.scope(params, i);
-            let (kind, class) = match kinds::expand_kind(instances.file, &scope, around) {
+            let (kind, class) = match expand_kind(instances.file, &scope, around) {
                 Ok(expanded) => expanded,
-                Err(error) => {
-                    errors.push(error);
+                Err(found) => {
+                    errors.extend(found);
                     continue;
                 }
             };
@@ -165,7 +166,9 @@ fn pool_of(node: &NodeFile, pools: &[Pool], errors: &mut Vec<Diagnostic>) -> Opt
         Some(at) if pools[at].depth > 0 => Some(PoolId::from_index(at)),
         Some(_) => {
             errors.push(
-                Diagnostic::error(format!("pool `{}` has depth 0", name.value)).label(name.span, "nothing could run"),
+                Diagnostic::error(format!("pool `{}` has depth 0", name.value))
+                    .label(name.span, "nothing could run")
+                    .help(format!("let at least one run: `pools: {{{}: 1}}`", name.value)),
             );
             None
         }
@@ -227,8 +230,15 @@ impl Join {
             Some(wanted) => {
                 for axis in wanted {
                     if !own_axes.contains(&axis.value) || !target.axes.contains(&axis.value) {
-                        return Err(Diagnostic::error(format!("cannot join on `{}`", axis.value))
-                            .label(axis.span, "not an axis of both nodes"));
+                        let both: Vec<&str> =
+                            own_axes.iter().filter(|own| target.axes.contains(own)).map(String::as_str).collect();
+                        let error = Diagnostic::error(format!("cannot join on `{}`", axis.value))
+                            .label(axis.span, format!("not an axis of this node and of `{}`", reference.node.value));
+                        return Err(match (suggest::closest(&axis.value, both.iter().copied()), both.as_slice()) {
+                            (Some(near), _) => error.did_you_mean(Some(near)),
+                            (None, []) => error.help("they have no axis in common: leave `join` empty or out"),
+                            (None, both) => error.help(format!("both have: {}", both.join(", "))),
+                        });
                     }
                 }
                 target.axes.iter().filter(|axis| wanted.iter().any(|text| text.value == **axis)).collect()

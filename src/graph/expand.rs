@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use crate::base::diag::Diagnostic;
+use crate::base::diag::{Diagnostic, quoted};
 use crate::base::suggest;
 use crate::graph::scope::{ParamValue, Params, Scope};
 use crate::spec::pipeline::NodeFile;
@@ -85,9 +85,21 @@ fn find_absent<'a>(
             Some(ParamValue::Text(text)) if text == "false" => {
                 absent.insert(name.clone(), when.value.clone());
             }
-            Some(_) => errors.push(
-                Diagnostic::error(format!("`when: {}` needs a parameter that is `true` or `false`", when.value))
-                    .label(when.span, "not a boolean parameter"),
+            Some(value) => {
+                let value = match value {
+                    ParamValue::Text(text) => format!("its value is {}", quoted(text)),
+                    ParamValue::List(_) => "it is a list".to_owned(),
+                    ParamValue::Unknown { message, .. } => message.clone(),
+                };
+                errors.push(
+                    Diagnostic::error(format!("`when: {}` needs a parameter that is `true` or `false`", when.value))
+                        .label(when.span, value),
+                );
+            }
+            None if when.value == "true" || when.value == "false" => errors.push(
+                Diagnostic::error(format!("`when:` takes the name of a parameter, not `{}`", when.value))
+                    .label(when.span, "expected a name")
+                    .help("leave `when:` out, or declare a parameter and name it here"),
             ),
             None => {
                 let error = Diagnostic::error(format!("unknown parameter `{}`", when.value))

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod declared;
 mod expand;
+mod kind_values;
 pub mod kinds;
 pub mod node;
 mod order;

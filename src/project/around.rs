@@ -1,7 +1,7 @@
 //! What a pipeline needs to know of the files beside it, read once and remembered for the proof.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::base::diag::{Diagnostic, SourceMap, Span};
@@ -131,15 +131,20 @@ impl<'a> Around<'a> {
         let settings: Found<SettingsFile> = inner.read_yaml(self.root, SETTINGS);
         let mut problems = settings.as_ref().and_then(|file| file.cache.limits().err()).unwrap_or_default();
         problems.extend(inner.regions.iter().filter_map(Found::as_ref).flat_map(RegionsFile::problems));
-        let mut configs: Vec<(String, Span)> = Vec::new();
+        // Each once: bases hand theirs down.
+        let mut configs: BTreeSet<(String, Span)> = BTreeSet::new();
         for file in inner.distributions.values().filter_map(Found::as_ref) {
             problems.extend(file.problems());
             let folded = file.0.keys().filter_map(|name| file.resolve(name, Span::default()).ok());
             configs.extend(folded.filter_map(|folded| Some((folded.config_file?, folded.config_span?))));
         }
+        let mut last = None;
         for (config, at) in configs {
             if self.root.join(&config).is_file() {
-                inner.read_config(self.root, &config);
+                if last.as_ref() != Some(&config) {
+                    inner.read_config(self.root, &config);
+                }
+                last = Some(config);
             } else {
                 problems.push(missing_config(&config, at));
             }
@@ -183,12 +188,8 @@ impl Inner {
 }
 
 impl Inner {
-    /// Reads a collector config, once: what it means is the collector's business, but it has to be YAML.
+    /// Reads a collector config: what it means is the collector's business, but it has to be YAML.
     fn read_config(&mut self, root: &Path, name: &str) {
-        if self.read.iter().any(|read| read == name) {
-            return;
-        }
-        self.read.push(name.to_owned());
         let Ok(bytes) = std::fs::read(root.join(name)) else { return };
         match self.sources.add_bytes(name, bytes) {
             Ok(source) => {
@@ -211,8 +212,11 @@ impl Surroundings for Around<'_> {
         // `file://` is a remote only if the person who runs the command said so.
         let given = self.sets.get("upstream-repo").is_some_and(|values| values.iter().any(|value| value == repo));
         let context = LocationContext { project_root: self.root, allow_file_url: given };
-        let location = SourceLocation::parse(repo, context)
-            .map_err(|error| Diagnostic::error(error.to_string()).label(at, "no source can be taken from here"))?;
+        let location = SourceLocation::parse(repo, context).map_err(|error| {
+            Diagnostic::error(error.to_string())
+                .label(at, "no source can be taken from here")
+                .help("a source is `owner/name` on GitHub, a URL such as `https://...`, or a folder: `./path`")
+        })?;
         let shown = |path: &Path| match path.strip_prefix(self.root) {
             Ok(inside) if !inside.as_os_str().is_empty() => inside.to_string_lossy().into_owned(),
             _ => path.to_string_lossy().into_owned(),

@@ -1,16 +1,21 @@
 //! From files to a graph, with every problem shown at its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::base::diag::{self, Diagnostic, SourceMap};
+use crate::base::rel_path;
 use crate::graph::build::{self, Pipeline};
-use crate::graph::node::Graph;
+use crate::graph::declared::covers;
+use crate::graph::node::{Graph, Node};
 use crate::graph::scope::Params;
 use crate::project::around::{Around, DISTRIBUTIONS, Found};
 use crate::project::lock::Lock;
 use crate::project::params::{self, ParamErrors, Sets, Words};
+use crate::project::texts::find_text;
 use crate::spec::config::DistributionsFile;
+use crate::spec::misplaced;
 use crate::spec::pipeline::PipelineFile;
 use crate::spec::value::Text;
 use crate::spec::yaml::{Limits, decode, parse};
@@ -47,7 +52,9 @@ pub struct LoadError {
 impl LoadError {
     fn new(sources: SourceMap, mut diagnostics: Vec<Diagnostic>) -> Self {
         diag::sort(&mut diagnostics);
-        diagnostics.dedup();
+        // Instances of one node mostly have the same problems.
+        let mut told = BTreeSet::new();
+        diagnostics.retain(|problem| told.insert((problem.span(), problem.message.clone())));
         Self { sources, diagnostics }
     }
 
@@ -102,6 +109,9 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     let sources = read_around.sources;
     read.extend(read_around.read);
     problems.extend(read_around.problems);
+    if let (Some(pipeline), Some(Ok((_, graph)))) = (&pipeline, &built) {
+        problems.extend(overwritten(pipeline, graph, &read, &sources));
+    }
     match (pipeline, built) {
         (Some(pipeline), Some(Ok((params, mut graph)))) if problems.is_empty() => {
             if graph.name.is_empty() {
@@ -124,6 +134,22 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
             Err(LoadError::new(sources, problems))
         }
     }
+}
+
+/// Outputs at the place of a file that the graph is made from: they would be removed before the node runs.
+fn overwritten(pipeline: &Pipeline, graph: &Graph, read: &[String], sources: &SourceMap) -> Vec<Diagnostic> {
+    let problem = |node: &Arc<Node>, output: &str| {
+        let file = read.iter().find(|file| covers(output, file))?;
+        let key = pipeline.node_spans.get(&node.base).copied().unwrap_or_default();
+        let fields = ["outputs", "stdout", "output"];
+        let at = find_text(sources, key, &node.base, &fields, output.trim_end_matches('/')).unwrap_or(key);
+        let error = Diagnostic::error(format!("the output `{output}` would replace `{file}`"))
+            .label(at, "old outputs are removed before a node runs")
+            .note(format!("ocelot reads `{file}` to know what to do"));
+        Some(error.help("give the output another path"))
+    };
+    let outputs = graph.nodes.iter().flat_map(|node| node.outputs().into_iter().map(move |output| (node, output)));
+    outputs.filter_map(|(node, output)| problem(node, output)).collect()
 }
 
 fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
@@ -188,7 +214,11 @@ fn read_pipeline(
         let bytes = match std::fs::read(root.join(&name)) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let problem = Diagnostic::error(format!("cannot read `{name}`: {error}"));
+                let problem = match error.kind() {
+                    std::io::ErrorKind::NotFound => Diagnostic::error(format!("`{name}` does not exist"))
+                        .help("paths are relative to the project root, also in an included file"),
+                    _ => Diagnostic::error(format!("cannot read `{name}`: {error}")),
+                };
                 problems.push(match asked {
                     Some(span) => problem.label(span, "included here"),
                     None => problem,
@@ -217,8 +247,20 @@ fn read_pipeline(
                 );
             }
         }
-        let Some(found) = decode::<PipelineFile>(&tree, &mut problems) else { continue };
-        queue.extend(found.include.items.iter().map(|text| (text.value.clone(), Some(text.span))));
+        let before = problems.len();
+        let found = decode::<PipelineFile>(&tree, &mut problems);
+        misplaced::explain(&tree, &mut problems[before..]);
+        let Some(found) = found else { continue };
+        for text in &found.include.items {
+            match rel_path::normalise(&text.value) {
+                Ok(path) => queue.push((path, Some(text.span))),
+                Err(problem) => problems.push(
+                    Diagnostic::error(format!("{} is not a path inside the project", diag::quoted(&text.value)))
+                        .label(text.span, problem)
+                        .help("paths are relative to the project root and stay inside it"),
+                ),
+            }
+        }
         match &mut merged {
             None => merged = Some(found),
             Some(whole) => {

@@ -8,6 +8,16 @@ const QUOTE_COLON: &str = "put a text with `: ` in quotes";
 const QUOTE_BRACKETS: &str = "put a text with one of `{}[],` in quotes";
 const QUOTE_SPECIAL: &str = "put a text that starts with a special character in quotes";
 
+/// What to do about brackets inside a text; `${name}` is the usual one.
+fn quote_brackets(text: &str, at: usize) -> &'static str {
+    let line = text.get(..at).and_then(|before| before.lines().last()).unwrap_or_default();
+    let name = line.rfind("${").map(|start| &line[start..]);
+    if line.ends_with('$') || name.is_some_and(|name| name.matches('}').count() <= 1) {
+        return "put `${...}` inside `[]` or `{}` in quotes: `\"${name}\"`";
+    }
+    QUOTE_BRACKETS
+}
+
 /// What git begins a conflict with.
 const CONFLICT: &str = "<<<<<<<";
 
@@ -37,12 +47,12 @@ pub(super) fn explain(
     let explained = match error.kind() {
         ErrorKind::UnclosedFlowCollection { open } => problem(&format!("`{open}` is never closed")).label(mark, ""),
         ErrorKind::UnexpectedEofFlowSequence | ErrorKind::ExpectedFlowSequenceSeparator => {
-            problem("expected `,` or `]`").label(mark, "").help(QUOTE_BRACKETS)
+            problem("expected `,` or `]`").label(mark, "").help(quote_brackets(text, at))
         }
         ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping
         | ErrorKind::ExpectedFlowMappingSeparator => {
-            problem("expected `,` or `}`").label(mark, "").help(QUOTE_BRACKETS)
+            problem("expected `,` or `}`").label(mark, "").help(quote_brackets(text, at))
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             problem(&format!("`{open}` is closed by `{close}`")).label(mark, "")
