@@ -11,6 +11,7 @@ use crate::exec::known_tags::known_tags;
 use crate::graph::node::{CloneKind, Kind, Pin, Resolve};
 use crate::layer::tags::{TAG_PREFIX, TagSet};
 use crate::project::load::Loaded;
+use crate::spec::config::DistributionsFile;
 
 /// Looks at the `resolve` nodes of a run whose tags are not those that were resolved the last time.
 ///
@@ -131,7 +132,12 @@ impl<'a> Check<'a> {
         let Some((k, _, clone)) = self.node(id) else { return Vec::new() };
         let node = self.workspace.session.graph.node(id);
         let at_node = loaded.node_spans.get(&node.base).copied().unwrap_or_default();
-        let span = |tag: &str| loaded.distributions.values().find_map(|file| file.tag_span(&k.distribution, tag));
+        // Several files may have a distribution of this name.
+        let is_same = |file: &&DistributionsFile| {
+            file.resolve(&k.distribution, at_node).is_ok_and(|folded| folded.tags == k.tags)
+        };
+        let file = loaded.distributions.values().find(is_same);
+        let span = |tag: &str| file.and_then(|file| file.tag_span(&k.distribution, tag));
         let mut problems = Vec::new();
         for (tag, near) in self.strangers(id, &k.tags) {
             // A tag that is only implied has no place of its own.

@@ -54,20 +54,20 @@ pub fn build(pipeline: &Pipeline, params: &Params, around: &dyn Surroundings) ->
     let mut errors = Vec::new();
     let kinds = kind_keys(pipeline, &mut errors);
     check_references(pipeline, &kinds, &mut errors);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let (expanded, absent) = expand(&file.nodes, params, |node| {
+    let refer_well = errors.is_empty();
+    let strict_refs = |node| {
         let fields = kinds::references(node);
         fields.iter().filter(|field| !field.tolerant).flat_map(|field| field.references).collect()
-    })?;
+    };
+    let (expanded, absent) = expand(&file.nodes, params, strict_refs, &mut errors);
     let pools: Vec<Pool> = file.pools.iter().map(|(name, depth)| Pool { name: name.clone(), depth: *depth }).collect();
 
     let mut drafts = Vec::with_capacity(expanded.values().map(|instances| instances.values.len()).sum());
     for (base, instances) in &expanded {
         let span = pipeline.span(base);
         let pool = pool_of(instances.file, &pools, &mut errors);
-        let joins = Join::all(instances, &expanded, &mut errors);
+        // What does not refer well does not join well either; the values are looked at all the same.
+        let joins = if refer_well { Join::all(instances, &expanded, &mut errors) } else { Vec::new() };
         for i in 0..instances.values.len() {
             let scope = instances.scope(params, i);
             let (kind, class) = match expand_kind(instances.file, &scope, around) {

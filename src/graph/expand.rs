@@ -39,17 +39,15 @@ pub(in crate::graph) fn instance_name(base: &str, values: &[String]) -> String {
 /// switched them off.
 pub(in crate::graph) type Expanded<'a> = (IndexMap<&'a str, Instances<'a>>, BTreeMap<String, String>);
 
-/// Expands every node. `strict_refs` lists the strict references of a node.
-///
-/// # Errors
-/// Every problem found with axes and `when:`.
+/// Expands every node. `strict_refs` lists the strict references of a node. Every problem found with axes and `when:` is
+/// added to `errors`; such nodes have no instances.
 pub(in crate::graph) fn expand<'a>(
     nodes: &'a IndexMap<String, NodeFile>,
     params: &Params,
     strict_refs: impl Fn(&'a NodeFile) -> Vec<&'a Reference>,
-) -> Result<Expanded<'a>, Vec<Diagnostic>> {
-    let mut errors = Vec::new();
-    let absent = find_absent(nodes, params, strict_refs, &mut errors);
+    errors: &mut Vec<Diagnostic>,
+) -> Expanded<'a> {
+    let absent = find_absent(nodes, params, strict_refs, errors);
     let mut expanded = IndexMap::new();
     let mut first = 0;
     for (name, file) in nodes.iter().filter(|(name, _)| !absent.contains_key(*name)) {
@@ -63,7 +61,7 @@ pub(in crate::graph) fn expand<'a>(
             Err(error) => errors.extend(error),
         }
     }
-    if errors.is_empty() { Ok((expanded, absent)) } else { Err(errors) }
+    (expanded, absent)
 }
 
 /// Nodes whose own `when:` is false, or that strictly need one that is absent.
