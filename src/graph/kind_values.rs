@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::diag::{Diagnostic, Span};
+use crate::base::diag::{Diagnostic, Span, quoted};
 use crate::base::rel_path;
 use crate::base::suggest;
 use crate::graph::kinds::{REPORT_FORMATS, Surroundings};
@@ -151,6 +151,27 @@ fn expand_exec(file: &ExecFile, scope: &Scope<'_>, problems: &mut Problems) -> E
         }
         command.extend(problems.keep(scope.elements(word)));
     }
+    if let Some(program) = file.command.first().filter(|_| command.first().is_some_and(String::is_empty)) {
+        problems.0.push(Diagnostic::error("the program has no name").label(program.span, "nothing to run"));
+    }
+    for (name, value) in file.env.iter().filter(|(name, _)| !is_variable(name)) {
+        let error = Diagnostic::error(format!("{} cannot be the name of a variable", quoted(name)));
+        problems.0.push(error.label(value.span, "in `env`, with this value"));
+    }
+    for output in file.outputs.items.iter().chain(&file.stdout).filter(|output| output.value.contains('*')) {
+        problems.0.push(
+            Diagnostic::error(format!("the output {} is a glob", quoted(&output.value)))
+                .label(output.span, "outputs are declared by name")
+                .help("name every file, or a folder of their own with a `/` at its end: then all that is in it counts"),
+        );
+    }
+    if let Some(stdout) = file.stdout.as_ref().filter(|stdout| stdout.value.ends_with('/')) {
+        problems.0.push(
+            Diagnostic::error("standard output cannot go to a folder")
+                .label(stdout.span, "a `/` at the end means a folder")
+                .help("name a file"),
+        );
+    }
     let env = file.env.iter().map(|(name, value)| (name.clone(), problems.keep(scope.text(value)))).collect();
     for (names, field) in [(&file.pass_env, "pass-env"), (&file.secret_env, "secret-env")] {
         for name in &names.items {
@@ -174,6 +195,10 @@ fn expand_exec(file: &ExecFile, scope: &Scope<'_>, problems: &mut Problems) -> E
     }
 }
 
+fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
+}
+
 fn check_variable(name: &Text, field: &str) -> Result<(), Diagnostic> {
     let upper = name.value.to_uppercase();
     let secret = ["TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"].iter().find(|word| upper.contains(**word));
@@ -182,7 +207,7 @@ fn check_variable(name: &Text, field: &str) -> Result<(), Diagnostic> {
             .label(name.span, format!("its value would enter keys and records, and the name has `{word}`"))
             .help("name it under `secret-env:`, which keeps the value out of every key, log and record"));
     }
-    if name.value.is_empty() || name.value.contains(['=', '\0']) {
+    if !is_variable(&name.value) {
         return Err(Diagnostic::error(format!("`{}` cannot be the name of a variable", name.value))
             .label(name.span, format!("in `{field}`")));
     }

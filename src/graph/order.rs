@@ -11,6 +11,10 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use crate::base::diag::Diagnostic;
 use crate::graph::build::{Draft, finish};
 use crate::graph::node::Node;
+use crate::graph::places;
+
+/// How many references of a cycle are shown.
+const MOST_SHOWN: usize = 8;
 
 /// Topological order; among the nodes that could come next, the one that stands first in the file.
 ///
@@ -58,9 +62,15 @@ fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft<'_>]) -> Vec<Diagnostic> {
         .map(|cycle| {
             let names: Vec<&str> =
                 cycle.iter().chain(cycle.first()).map(|node| drafts[*node].node.name.as_str()).collect();
-            Diagnostic::error(format!("the nodes depend on each other: {}", names.join(" -> ")))
-                .label(drafts[cycle[0]].span, "this node depends on itself")
-                .help("remove one of these references")
+            let error = Diagnostic::error(format!("the nodes depend on each other: {}", names.join(" -> ")));
+            let ways = cycle.iter().zip(cycle.iter().cycle().skip(1)).map(|(from, to)| (&drafts[*from], *to));
+            let error = ways.take(MOST_SHOWN).enumerate().fold(error, |error, (position, (from, to))| {
+                let role = from.edges.iter().find(|(id, _)| *id == to).map(|(_, role)| role);
+                let at = role.map_or(from.span, |role| places::of_edge(from, &drafts[to], role));
+                let label = format!("`{}` needs `{}`", from.node.name, drafts[to].node.name);
+                if position == 0 { error.label(at, label) } else { error.secondary(at, label) }
+            });
+            error.help("remove one of these references")
         })
         .collect()
 }

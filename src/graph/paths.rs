@@ -133,7 +133,7 @@ fn program_inside(program: &str) -> Option<String> {
 }
 
 /// Whether a glob could match something inside a folder (which ends in `/`).
-fn reaches_into(glob: &str, folder: &str) -> bool {
+pub(in crate::graph) fn reaches_into(glob: &str, folder: &str) -> bool {
     let mut parts = glob.split('/');
     for name in folder.trim_end_matches('/').split('/') {
         let Some(part) = parts.next() else { return false };

@@ -3,6 +3,9 @@
 use crate::base::diag::Span;
 use crate::base::rel_path;
 use crate::graph::build::Draft;
+use crate::graph::kinds;
+use crate::graph::node::Role;
+use crate::graph::paths::{compile_glob, reaches_into};
 use crate::spec::pipeline::NodeFile;
 use crate::spec::value::Text;
 
@@ -23,6 +26,25 @@ pub(in crate::graph) fn of_input(draft: &Draft<'_>, input: &str) -> Span {
     let texts = exec.inputs.items.iter().chain(exec.command.first());
     let bare = |value: &str| rel_path::normalise(value.strip_prefix('!').unwrap_or(value)).unwrap_or_default();
     find(draft, texts, |value| bare(value) == bare(input))
+}
+
+/// The text by which a node needs another; its key if there is none.
+pub(in crate::graph) fn of_edge(draft: &Draft<'_>, to: &Draft<'_>, role: &Role) -> Span {
+    let Role::Path(path) = role else {
+        let fields = kinds::references(draft.file);
+        let mut references = fields.iter().flat_map(|field| field.references);
+        let found = references.find(|reference| reference.node.value == to.node.base);
+        return found.map_or(draft.span, |reference| reference.node.span);
+    };
+    let exact = of_input(draft, path);
+    let Some(exec) = draft.file.exec.as_ref().filter(|_| exact == draft.span) else { return exact };
+    let reaches = |value: &str| {
+        let folder = rel_path::normalise(value).unwrap_or_default();
+        path.starts_with(&format!("{}/", folder.trim_end_matches('/')))
+            || path.ends_with('/') && reaches_into(value, path)
+            || compile_glob(value).is_ok_and(|glob| glob.is_match(path.trim_end_matches('/')))
+    };
+    find(draft, exec.inputs.items.iter(), reaches)
 }
 
 fn find<'t>(draft: &Draft<'_>, mut texts: impl Iterator<Item = &'t Text>, fits: impl Fn(&str) -> bool) -> Span {

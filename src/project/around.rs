@@ -56,6 +56,8 @@ impl<T> Found<T> {
     }
 }
 
+const WRAPPER: &str = "the names of distributions stand at the top of the file: take the line `distributions:` out";
+
 /// What was read.
 pub struct ReadAround {
     /// All texts so far.
@@ -153,9 +155,17 @@ impl<'a> Around<'a> {
     }
 
     fn load_distributions(&self, file: &str) {
-        let mut inner = self.inner.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
         if !inner.distributions.contains_key(file) {
+            let before = inner.problems.len();
             let read = inner.read_yaml(self.root, file);
+            let wrapper = |problem: &&mut Diagnostic| {
+                let text = problem.span().and_then(|at| inner.sources.get(at.source)).map_or("", |source| &source.text);
+                problem.help.is_empty() && text.lines().any(|line| line.trim_end() == "distributions:")
+            };
+            if let Some(problem) = inner.problems[before..].first_mut().filter(wrapper) {
+                problem.help.push(WRAPPER.to_owned());
+            }
             inner.distributions.insert(file.to_owned(), read);
         }
     }

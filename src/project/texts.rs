@@ -18,7 +18,8 @@ pub fn find_text(sources: &SourceMap, node: Span, name: &str, fields: &[&str], t
             values.flat_map(|value| if value.items().is_empty() { slice::from_ref(value) } else { value.items() });
         let same = |item: &&Tree<'_>| {
             let item = item.as_str().unwrap_or_default();
-            item == text || rel_path::normalise(item).is_ok_and(|path| path.trim_end_matches('/') == text)
+            let inside = *field == "paths" && text.ends_with(&format!("/{}", item.trim_end_matches('/')));
+            inside || item == text || rel_path::normalise(item).is_ok_and(|path| path.trim_end_matches('/') == text)
         };
         texts.find(same).map(Tree::span)
     })
