@@ -85,7 +85,7 @@ pub enum Command {
     Why(NodeArgs),
     /// Print what a node printed when it last ran.
     Log(NodeArgs),
-    /// Check a pipeline and every file it uses; reports all problems.
+    /// Check a pipeline and every file of `config/`; reports all problems.
     Validate(SelectArgs),
     /// List what there is.
     List(ListArgs),

@@ -8,6 +8,7 @@ mod outside;
 mod process;
 mod selection;
 mod sink;
+mod unknown_tags;
 mod workspace;
 
 use std::collections::BTreeMap;

@@ -308,6 +308,18 @@ fn uses_fast_path(process: &Process) -> bool {
 /// # Errors
 /// All problems, rendered.
 pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> Result<Loaded, Stop> {
+    load(process, selection, false)
+}
+
+/// Loads the project's files, and checks those too that the pipeline does not use.
+///
+/// # Errors
+/// All problems of all files, rendered.
+pub(in crate::cli) fn load_everything(process: &Process, selection: &Selection) -> Result<Loaded, Stop> {
+    load(process, selection, true)
+}
+
+fn load(process: &Process, selection: &Selection, everything: bool) -> Result<Loaded, Stop> {
     let env = |name: &str| process.env.get(name).cloned();
     let request = Request {
         root: &selection.pipeline.root,
@@ -315,6 +327,7 @@ pub(in crate::cli) fn load_project(process: &Process, selection: &Selection) -> 
         sets: &selection.sets,
         lock: process.common.lock.as_deref(),
         env: &env,
+        everything,
     };
     load::load(&request).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
 }

@@ -34,6 +34,16 @@ pub enum ToolError {
     },
 }
 
+impl ToolError {
+    /// The program as it was named.
+    pub fn tool(&self) -> &str {
+        match self {
+            Self::NotFound { name } => name,
+            Self::Unreadable { path, .. } => path,
+        }
+    }
+}
+
 fn hint(name: &str) -> &'static str {
     match name {
         "go" => "install Go (https://go.dev/dl/), or add its `bin` folder to PATH",

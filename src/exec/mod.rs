@@ -4,6 +4,7 @@ pub mod api;
 pub mod command;
 mod go;
 mod kinds;
+pub mod known_tags;
 pub mod outputs;
 mod publication;
 pub mod receipt;

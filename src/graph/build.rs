@@ -10,11 +10,12 @@ use crate::base::id::{NodeId, PoolId};
 use crate::base::suggest;
 use crate::graph::elsewhere::{Choices, Elsewhere};
 use crate::graph::expand::{Instances, expand, instance_name};
+use crate::graph::kind_values::expand_kind;
 use crate::graph::kinds::{self, Surroundings};
 use crate::graph::node::{Edge, Graph, Kind, Node, Pool, Role};
 use crate::graph::order;
 use crate::graph::paths;
-use crate::graph::scope::Params;
+use crate::graph::scope::{Params, Scope};
 use crate::spec::pipeline::{NodeFile, PipelineFile};
 use crate::spec::value::Reference;
 
@@ -35,10 +36,14 @@ impl Pipeline {
 }
 
 /// A node under construction: edges carry positions in file order, not ids.
-pub(in crate::graph) struct Draft {
+pub(in crate::graph) struct Draft<'a> {
     pub(in crate::graph) node: Node,
     pub(in crate::graph) edges: Vec<(usize, Role)>,
+    /// The node's key.
     pub(in crate::graph) span: Span,
+    /// The node as written, and what its `${}` read in this instance.
+    pub(in crate::graph) file: &'a NodeFile,
+    pub(in crate::graph) scope: Scope<'a>,
 }
 
 /// Builds the graph of a pipeline under these parameters, each of which could have been any of its `choices`.
@@ -55,24 +60,23 @@ pub fn build(
     let mut errors = Vec::new();
     let kinds = kind_keys(pipeline, &mut errors);
     check_references(pipeline, &kinds, &mut errors);
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    let refer_well = errors.is_empty();
     let elsewhere = Elsewhere::new(&file.nodes, params, choices);
-    let (expanded, absent) = expand(&file.nodes, params, &elsewhere)?;
+    let (expanded, absent) = expand(&file.nodes, params, &elsewhere, &mut errors);
     let pools: Vec<Pool> = file.pools.iter().map(|(name, depth)| Pool { name: name.clone(), depth: *depth }).collect();
 
     let mut drafts = Vec::with_capacity(expanded.values().map(|instances| instances.values.len()).sum());
     for (base, instances) in &expanded {
         let span = pipeline.span(base);
         let pool = pool_of(instances.file, &pools, &mut errors);
-        let joins = Join::all(instances, &expanded, &mut errors);
+        // What does not refer well does not join well either; the values are looked at all the same.
+        let joins = if refer_well { Join::all(instances, &expanded, &mut errors) } else { Vec::new() };
         for i in 0..instances.values.len() {
             let scope = instances.scope(params, i);
-            let (kind, class) = match kinds::expand_kind(instances.file, &scope, around) {
+            let (kind, class) = match expand_kind(instances.file, &scope, around) {
                 Ok(expanded) => expanded,
-                Err(error) => {
-                    errors.push(error);
+                Err(found) => {
+                    errors.extend(found);
                     continue;
                 }
             };
@@ -89,7 +93,7 @@ pub fn build(
                 retries: instances.file.retries.unwrap_or(0),
                 description: instances.file.description.as_ref().map(|text| text.value.clone()),
             };
-            drafts.push(Draft { node, edges, span });
+            drafts.push(Draft { node, edges, span, file: instances.file, scope });
         }
     }
     errors.dedup_by(|a, b| a == b);
@@ -165,7 +169,9 @@ fn pool_of(node: &NodeFile, pools: &[Pool], errors: &mut Vec<Diagnostic>) -> Opt
         Some(at) if pools[at].depth > 0 => Some(PoolId::from_index(at)),
         Some(_) => {
             errors.push(
-                Diagnostic::error(format!("pool `{}` has depth 0", name.value)).label(name.span, "nothing could run"),
+                Diagnostic::error(format!("pool `{}` has depth 0", name.value))
+                    .label(name.span, "nothing could run")
+                    .help(format!("let at least one run: `pools: {{{}: 1}}`", name.value)),
             );
             None
         }
@@ -227,8 +233,15 @@ impl Join {
             Some(wanted) => {
                 for axis in wanted {
                     if !own_axes.contains(&axis.value) || !target.axes.contains(&axis.value) {
-                        return Err(Diagnostic::error(format!("cannot join on `{}`", axis.value))
-                            .label(axis.span, "not an axis of both nodes"));
+                        let both: Vec<&str> =
+                            own_axes.iter().filter(|own| target.axes.contains(own)).map(String::as_str).collect();
+                        let error = Diagnostic::error(format!("cannot join on `{}`", axis.value))
+                            .label(axis.span, format!("not an axis of this node and of `{}`", reference.node.value));
+                        return Err(match (suggest::closest(&axis.value, both.iter().copied()), both.as_slice()) {
+                            (Some(near), _) => error.did_you_mean(Some(near)),
+                            (None, []) => error.help("they have no axis in common: leave `join` empty or out"),
+                            (None, both) => error.help(format!("both have: {}", both.join(", "))),
+                        });
                     }
                 }
                 target.axes.iter().filter(|axis| wanted.iter().any(|text| text.value == **axis)).collect()
@@ -260,12 +273,12 @@ impl Join {
 }
 
 /// Turns positions in file order into ids, once the order is known.
-pub(in crate::graph) fn finish(drafts: Vec<Draft>, order: &[usize]) -> Vec<Arc<Node>> {
+pub(in crate::graph) fn finish(drafts: Vec<Draft<'_>>, order: &[usize]) -> Vec<Arc<Node>> {
     let mut ids = vec![NodeId(0); drafts.len()];
     for (id, &position) in order.iter().enumerate() {
         ids[position] = NodeId::from_index(id);
     }
-    let mut slots: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
+    let mut slots: Vec<Option<Draft<'_>>> = drafts.into_iter().map(Some).collect();
     let take = |&position: &usize| {
         let mut draft = slots[position].take()?;
         draft.node.edges = draft.edges.into_iter().map(|(to, role)| Edge { to: ids[to], role }).collect();

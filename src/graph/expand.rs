@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use crate::base::diag::Diagnostic;
+use crate::base::diag::{Diagnostic, quoted};
 use crate::base::suggest;
 use crate::graph::elsewhere::Elsewhere;
 use crate::graph::kinds;
@@ -40,17 +40,14 @@ pub(in crate::graph) fn instance_name(base: &str, values: &[String]) -> String {
 /// switched them off.
 pub(in crate::graph) type Expanded<'a> = (IndexMap<&'a str, Instances<'a>>, BTreeMap<String, String>);
 
-/// Expands every node.
-///
-/// # Errors
-/// Every problem found with axes and `when:`.
+/// Expands every node. Every problem found with axes and `when:` is added to `errors`; such nodes have no instances.
 pub(in crate::graph) fn expand<'a>(
     nodes: &'a IndexMap<String, NodeFile>,
     params: &Params,
     elsewhere: &Elsewhere<'a>,
-) -> Result<Expanded<'a>, Vec<Diagnostic>> {
-    let mut errors = Vec::new();
-    let absent = find_absent(nodes, params, elsewhere, &mut errors);
+    errors: &mut Vec<Diagnostic>,
+) -> Expanded<'a> {
+    let absent = find_absent(nodes, params, elsewhere, errors);
     let mut expanded = IndexMap::new();
     let mut first = 0;
     for (name, file) in nodes.iter().filter(|(name, _)| !absent.contains_key(*name)) {
@@ -64,7 +61,7 @@ pub(in crate::graph) fn expand<'a>(
             Err(error) => errors.extend(error),
         }
     }
-    if errors.is_empty() { Ok((expanded, absent)) } else { Err(errors) }
+    (expanded, absent)
 }
 
 /// Nodes whose own `when:` is false, or that strictly need one that is absent.
@@ -87,9 +84,21 @@ fn find_absent<'a>(
             Some(ParamValue::Text(text)) if text == "false" => {
                 absent.insert(name.clone(), when.value.clone());
             }
-            Some(_) => errors.push(
-                Diagnostic::error(format!("`when: {}` needs a parameter that is `true` or `false`", when.value))
-                    .label(when.span, "not a boolean parameter"),
+            Some(value) => {
+                let value = match value {
+                    ParamValue::Text(text) => format!("its value is {}", quoted(text)),
+                    ParamValue::List(_) => "it is a list".to_owned(),
+                    ParamValue::Unknown { message, .. } => message.clone(),
+                };
+                errors.push(
+                    Diagnostic::error(format!("`when: {}` needs a parameter that is `true` or `false`", when.value))
+                        .label(when.span, value),
+                );
+            }
+            None if when.value == "true" || when.value == "false" => errors.push(
+                Diagnostic::error(format!("`when:` takes the name of a parameter, not `{}`", when.value))
+                    .label(when.span, "expected a name")
+                    .help("leave `when:` out, or declare a parameter and name it here"),
             ),
             None => {
                 let error = Diagnostic::error(format!("unknown parameter `{}`", when.value))

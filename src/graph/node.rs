@@ -291,7 +291,7 @@ pub struct CloneKind {
 }
 
 /// `resolve`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resolve {
     /// The distribution's name.
     pub distribution: String,

@@ -11,12 +11,16 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use crate::base::diag::Diagnostic;
 use crate::graph::build::{Draft, finish};
 use crate::graph::node::Node;
+use crate::graph::places;
+
+/// How many references of a cycle are shown.
+const MOST_SHOWN: usize = 8;
 
 /// Topological order; among the nodes that could come next, the one that stands first in the file.
 ///
 /// # Errors
 /// One diagnostic per cycle, which it names in order.
-pub(in crate::graph) fn topological(drafts: Vec<Draft>) -> Result<Vec<Arc<Node>>, Vec<Diagnostic>> {
+pub(in crate::graph) fn topological(drafts: Vec<Draft<'_>>) -> Result<Vec<Arc<Node>>, Vec<Diagnostic>> {
     let edges = drafts.iter().map(|draft| draft.edges.len()).sum();
     let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(drafts.len(), edges);
     for _ in &drafts {
@@ -45,7 +49,7 @@ pub(in crate::graph) fn topological(drafts: Vec<Draft>) -> Result<Vec<Arc<Node>>
 }
 
 /// Every strongly connected component with more than one node, or with an edge to itself.
-fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft]) -> Vec<Diagnostic> {
+fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft<'_>]) -> Vec<Diagnostic> {
     let mut found: Vec<Vec<usize>> = tarjan_scc(graph)
         .into_iter()
         .map(|component| component.into_iter().map(NodeIndex::index).collect::<Vec<_>>())
@@ -58,15 +62,21 @@ fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft]) -> Vec<Diagnostic> {
         .map(|cycle| {
             let names: Vec<&str> =
                 cycle.iter().chain(cycle.first()).map(|node| drafts[*node].node.name.as_str()).collect();
-            Diagnostic::error(format!("the nodes depend on each other: {}", names.join(" -> ")))
-                .label(drafts[cycle[0]].span, "this node depends on itself")
-                .help("remove one of these references")
+            let error = Diagnostic::error(format!("the nodes depend on each other: {}", names.join(" -> ")));
+            let ways = cycle.iter().zip(cycle.iter().cycle().skip(1)).map(|(from, to)| (&drafts[*from], *to));
+            let error = ways.take(MOST_SHOWN).enumerate().fold(error, |error, (position, (from, to))| {
+                let role = from.edges.iter().find(|(id, _)| *id == to).map(|(_, role)| role);
+                let at = role.map_or(from.span, |role| places::of_edge(from, &drafts[to], role));
+                let label = format!("`{}` needs `{}`", from.node.name, drafts[to].node.name);
+                if position == 0 { error.label(at, label) } else { error.secondary(at, label) }
+            });
+            error.help("remove one of these references")
         })
         .collect()
 }
 
 /// A shortest way from the component's first node along its dependencies back to itself.
-fn shortest_cycle(component: &[usize], drafts: &[Draft]) -> Vec<usize> {
+fn shortest_cycle(component: &[usize], drafts: &[Draft<'_>]) -> Vec<usize> {
     let start = component.iter().copied().min().unwrap_or(0);
     let mut came_from = std::collections::BTreeMap::new();
     let mut queue = std::collections::VecDeque::from([start]);

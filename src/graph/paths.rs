@@ -9,6 +9,7 @@ use crate::base::rel_path;
 use crate::graph::build::Draft;
 use crate::graph::elsewhere::Elsewhere;
 use crate::graph::node::{Kind, Role};
+use crate::graph::places;
 
 /// Compiles a glob as the language defines it: `*` stays within a folder, hidden files match.
 ///
@@ -29,7 +30,7 @@ pub fn compile_glob(glob: &str) -> Result<GlobMatcher, String> {
 /// # Errors
 /// All problems found.
 pub(in crate::graph) fn check_and_join(
-    drafts: &mut [Draft],
+    drafts: &mut [Draft<'_>],
     elsewhere: &Elsewhere<'_>,
     absent: &BTreeMap<String, String>,
 ) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
@@ -40,7 +41,8 @@ pub(in crate::graph) fn check_and_join(
             if output == "./" {
                 errors.push(
                     Diagnostic::error("the whole project cannot be an output")
-                        .label(draft.span, "declared by this node"),
+                        .label(places::of_output(draft, output), "the old output is removed before each run")
+                        .help("name the folder or the files that the node makes"),
                 );
             } else if let Some(other) = producers.insert(output.to_owned(), position)
                 && other != position
@@ -54,10 +56,15 @@ pub(in crate::graph) fn check_and_join(
             // A file has no inside either.
             let found = [parent, parent.trim_end_matches('/')].map(|path| producers.get_key_value(path));
             if let Some((parent, other)) = found.into_iter().flatten().next() {
+                let (inner, outer) = (&drafts[*position], &drafts[*other]);
                 errors.push(
                     Diagnostic::error(format!("output `{output}` lies inside output `{parent}`"))
-                        .label(drafts[*position].span, format!("declares `{output}`"))
-                        .secondary(drafts[*other].span, format!("`{}` declares `{parent}`", drafts[*other].node.name)),
+                        .label(places::of_output(inner, output), format!("an output of `{}`", inner.node.name))
+                        .secondary(
+                            places::of_output(outer, parent),
+                            format!("this whole folder is an output of `{}`", outer.node.name),
+                        )
+                        .help("every file has one producer: keep the two apart, or let one node make both"),
                 );
             }
         }
@@ -83,12 +90,7 @@ pub(in crate::graph) fn check_and_join(
         }
         match inputs_from_nodes(&exec.inputs, program.as_deref(), &producers, position) {
             Ok(found) => edges.push((position, found)),
-            Err(problem) => errors.push(match problem {
-                Problem::OwnOutput(path) => Diagnostic::error(format!("`{path}` is both an input and an output"))
-                    .label(draft.span, "of this node")
-                    .help("a node cannot read what it writes; give the result another path"),
-                Problem::Glob(glob, why) => Diagnostic::error(format!("`{glob}` is not a glob")).label(draft.span, why),
-            }),
+            Err(problem) => errors.push(problem.shown(draft)),
         }
     }
     if !errors.is_empty() {
@@ -121,16 +123,47 @@ fn made_elsewhere<'a>(
     })
 }
 
-fn twice(output: &str, first: &Draft, second: &Draft) -> Diagnostic {
-    Diagnostic::error(format!("`{output}` is the output of two nodes"))
-        .label(second.span, format!("`{}` declares it", second.node.name))
-        .secondary(first.span, format!("`{}` declares it too", first.node.name))
-        .help("every path has one producer; with `for:`, put the axis into the path: `${arch}`")
+fn twice(output: &str, first: &Draft<'_>, second: &Draft<'_>) -> Diagnostic {
+    let error = Diagnostic::error(format!("`{output}` is the output of two nodes"));
+    let (at, other) = (places::of_output(second, output), places::of_output(first, output));
+    if at == other {
+        let axis = second.scope.axes.last().map_or("arch", |(axis, _)| axis);
+        return error
+            .label(at, format!("of `{}` and of `{}`", first.node.name, second.node.name))
+            .help(format!("every path has one producer: put the axis into the path, as `${{{axis}}}`"));
+    }
+    error
+        .label(at, format!("an output of `{}`", second.node.name))
+        .secondary(other, format!("an output of `{}` too", first.node.name))
+        .help("every path has one producer: give one of them another path")
 }
 
 enum Problem {
-    OwnOutput(String),
+    /// An input that is, or lies in, the second, which is an output of the same node.
+    OwnOutput(String, String),
+    /// An input that is no glob, and why.
     Glob(String, String),
+}
+
+impl Problem {
+    fn shown(self, draft: &Draft<'_>) -> Diagnostic {
+        match self {
+            Self::OwnOutput(input, output) => {
+                let message = if input == output.trim_end_matches('/') {
+                    format!("`{input}` is both an input and an output")
+                } else {
+                    format!("the input `{input}` lies in the output `{output}` of the same node")
+                };
+                Diagnostic::error(message)
+                    .label(places::of_input(draft, &input), "read here")
+                    .secondary(places::of_output(draft, &output), "written here")
+                    .help("a node cannot read what it writes; give the result another path")
+            }
+            Self::Glob(glob, why) => {
+                Diagnostic::error(format!("`{glob}` is not a glob")).label(places::of_input(draft, &glob), why)
+            }
+        }
+    }
 }
 
 /// A program that is named by a path in the project: it may be another node's output.
@@ -139,7 +172,7 @@ fn program_inside(program: &str) -> Option<String> {
 }
 
 /// Whether a glob could match something inside a folder (which ends in `/`).
-fn reaches_into(glob: &str, folder: &str) -> bool {
+pub(in crate::graph) fn reaches_into(glob: &str, folder: &str) -> bool {
     let mut parts = glob.split('/');
     for name in folder.trim_end_matches('/').split('/') {
         let Some(part) = parts.next() else { return false };
@@ -185,7 +218,7 @@ fn inputs_from_nodes(
         let exact = producers.get_key_value(bare).or_else(|| producers.get_key_value(folder.as_str()));
         let around = || rel_path::parents(bare).find_map(|parent| producers.get_key_value(parent));
         match exact.or_else(around) {
-            Some((output, to)) if *to == own => return Err(Problem::OwnOutput(output.clone())),
+            Some((output, to)) if *to == own => return Err(Problem::OwnOutput(bare.to_owned(), output.clone())),
             // The path inside a folder output is kept: only that file is the input.
             Some((_, to)) => {
                 found.insert(input.clone(), *to);
@@ -207,12 +240,12 @@ fn inputs_from_nodes(
             found.retain(|path, _| path != exclude && !path.starts_with(&folder));
         }
     }
-    let around = |path| rel_path::parents(path).find_map(|parent| producers.get(parent));
+    let around = |path| rel_path::parents(path).find_map(|parent| producers.get_key_value(parent));
     if let Some(path) = program
-        && let Some(to) = producers.get(path).or_else(|| around(path))
+        && let Some((output, to)) = producers.get_key_value(path).or_else(|| around(path))
     {
         if *to == own {
-            return Err(Problem::OwnOutput(path.to_owned()));
+            return Err(Problem::OwnOutput(path.to_owned(), output.clone()));
         }
         found.insert(path.to_owned(), *to);
     }

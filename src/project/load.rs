@@ -1,17 +1,24 @@
 //! From files to a graph, with every problem shown at its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::base::diag::{self, Diagnostic, SourceMap};
+use crate::base::rel_path;
 use crate::graph::build::{self, Pipeline};
+use crate::graph::declared::covers;
 use crate::graph::elsewhere::Choices;
-use crate::graph::node::Graph;
+use crate::graph::node::{Graph, Node};
 use crate::graph::scope::Params;
-use crate::project::around::{Around, DISTRIBUTIONS};
+use crate::project::around::{Around, DISTRIBUTIONS, Found};
 use crate::project::lock::Lock;
 use crate::project::params::{self, ParamErrors, Sets, Words};
+use crate::project::texts::find_text;
+use crate::spec::config::DistributionsFile;
+use crate::spec::misplaced;
 use crate::spec::pipeline::PipelineFile;
+use crate::spec::value::Text;
 use crate::spec::yaml::{Limits, decode, parse};
 
 /// A loaded project.
@@ -30,6 +37,8 @@ pub struct Loaded {
     pub sources: SourceMap,
     /// Places of the nodes' keys.
     pub node_spans: BTreeMap<String, diag::Span>,
+    /// The distributions files that were read, by path.
+    pub distributions: BTreeMap<String, DistributionsFile>,
 }
 
 /// Why a project could not be loaded.
@@ -44,7 +53,9 @@ pub struct LoadError {
 impl LoadError {
     fn new(sources: SourceMap, mut diagnostics: Vec<Diagnostic>) -> Self {
         diag::sort(&mut diagnostics);
-        diagnostics.dedup();
+        // Instances of one node mostly have the same problems.
+        let mut told = BTreeSet::new();
+        diagnostics.retain(|problem| told.insert((problem.span(), problem.message.clone())));
         Self { sources, diagnostics }
     }
 
@@ -66,6 +77,8 @@ pub struct Request<'a> {
     pub lock: Option<&'a str>,
     /// The caller's environment.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether files are read too that the pipeline does not use.
+    pub everything: bool,
 }
 
 /// Variables that can name the caller's region.
@@ -78,43 +91,67 @@ const REGION_VARIABLES: [&str; 5] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PR
 pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     let mut sources = SourceMap::default();
     let mut read = Vec::new();
-    let pipeline = match read_pipeline(request.root, request.file, &mut sources, &mut read) {
-        Ok(pipeline) => pipeline,
-        Err(problems) => return Err(LoadError::new(sources, problems)),
-    };
-    let lock = match Lock::read(request.root, request.lock, &mut sources) {
-        Ok(lock) => lock,
-        Err(problems) => return Err(LoadError::new(sources, problems)),
-    };
+    let mut problems = Vec::new();
+    let pipeline =
+        read_pipeline(request.root, request.file, &mut sources, &mut read).map_err(|found| problems.extend(found)).ok();
+    let lock = Lock::read(request.root, request.lock, &mut sources)
+        .map_err(|found| problems.extend(found))
+        .unwrap_or_default();
     read.extend(lock.read.iter().cloned());
     let around = Around::new(request.root, &lock, request.sets, sources);
-    let built = resolve_params(&pipeline.file, request, &around)
-        .and_then(|(params, choices)| build::build(&pipeline, &params, &choices, &around).map(|graph| (params, graph)))
-        .map(|(params, mut graph)| {
+    let built = pipeline.as_ref().map(|pipeline| {
+        resolve_params(&pipeline.file, request, &around).and_then(|(params, choices)| {
+            build::build(pipeline, &params, &choices, &around).map(|graph| (params, graph))
+        })
+    });
+    if request.everything {
+        around.read_everything();
+    }
+    let read_around = around.finish();
+    let sources = read_around.sources;
+    read.extend(read_around.read);
+    problems.extend(read_around.problems);
+    if let (Some(pipeline), Some(Ok((_, graph)))) = (&pipeline, &built) {
+        problems.extend(overwritten(pipeline, graph, &read, &sources));
+    }
+    match (pipeline, built) {
+        (Some(pipeline), Some(Ok((params, mut graph)))) if problems.is_empty() => {
             if graph.name.is_empty() {
                 // Receipts are kept by pipeline: two without a name are still two.
                 graph.name = Path::new(request.file).with_extension("").to_string_lossy().into_owned();
             }
-            (params, graph)
-        });
-    let (sources, more, mut problems) = around.finish();
-    read.extend(more);
-    match built {
-        Ok((params, graph)) if problems.is_empty() => Ok(Loaded {
-            graph,
-            read,
-            env: env_used(&params, &pipeline.file),
-            lock,
-            params,
-            sources,
-            node_spans: pipeline.node_spans,
-        }),
-        Ok(_) => Err(LoadError::new(sources, problems)),
-        Err(more) => {
-            problems.extend(more);
+            Ok(Loaded {
+                graph,
+                read,
+                env: env_used(&params, &pipeline.file),
+                lock,
+                params,
+                sources,
+                node_spans: pipeline.node_spans,
+                distributions: read_around.distributions,
+            })
+        }
+        (_, built) => {
+            problems.extend(built.and_then(Result::err).into_iter().flatten());
             Err(LoadError::new(sources, problems))
         }
     }
+}
+
+/// Outputs at the place of a file that the graph is made from: they would be removed before the node runs.
+fn overwritten(pipeline: &Pipeline, graph: &Graph, read: &[String], sources: &SourceMap) -> Vec<Diagnostic> {
+    let problem = |node: &Arc<Node>, output: &str| {
+        let file = read.iter().find(|file| covers(output, file))?;
+        let key = pipeline.node_spans.get(&node.base).copied().unwrap_or_default();
+        let fields = ["outputs", "stdout", "output"];
+        let at = find_text(sources, key, &node.base, &fields, output.trim_end_matches('/')).unwrap_or(key);
+        let error = Diagnostic::error(format!("the output `{output}` would replace `{file}`"))
+            .label(at, "old outputs are removed before a node runs")
+            .note(format!("ocelot reads `{file}` to know what to do"));
+        Some(error.help("give the output another path"))
+    };
+    let outputs = graph.nodes.iter().flat_map(|node| node.outputs().into_iter().map(move |output| (node, output)));
+    outputs.filter_map(|(node, output)| problem(node, output)).collect()
 }
 
 fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
@@ -124,13 +161,29 @@ fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
     if params.keys().any(session) { REGION_VARIABLES.to_vec() } else { Vec::new() }
 }
 
+/// Where a parameter's choices are what a word stands for.
+fn choices_of_word<'a>(file: &'a PipelineFile, word: &str) -> Option<&'a Text> {
+    let words = file.params.values().map(|param| &param.choices).filter(|choices| !choices.is_list);
+    words.filter_map(|choices| choices.items.first()).find(|text| text.value == word)
+}
+
 fn resolve_params(
     file: &PipelineFile,
     request: &Request<'_>,
     around: &Around<'_>,
 ) -> Result<(Params, Choices), Vec<Diagnostic>> {
-    let wants = |word: &str| file.params.values().any(|p| p.choices.items.iter().any(|text| text.value == word));
-    let distributions = if wants("distributions") { around.distribution_names(DISTRIBUTIONS) } else { Vec::new() };
+    let wanting = |word| choices_of_word(file, word);
+    let distributions = match wanting("distributions").map(|text| (text, around.distribution_names(DISTRIBUTIONS))) {
+        Some((text, Found::Absent)) => {
+            return Err(vec![
+                Diagnostic::error(format!("the distributions file `{DISTRIBUTIONS}` does not exist"))
+                    .label(text.span, "the names in it are the choices")
+                    .help("create it, or list the choices here"),
+            ]);
+        }
+        Some((_, Found::Read(names))) => Some(names),
+        Some((_, Found::Broken)) | None => None,
+    };
     let session = params::session_region(request.env, &|path| {
         around.note_read(path);
         std::fs::read_to_string(path).ok()
@@ -139,7 +192,7 @@ fn resolve_params(
         let values = params::resolve(&file.params, request.sets, words)?;
         Ok((values, params::choices(&file.params, words)))
     };
-    let resolved = if wants("regions") {
+    let resolved = if wanting("regions").is_some() {
         around.with_regions(|regions| resolve(&Words { distributions, regions, session }))
     } else {
         resolve(&Words { distributions, regions: None, session })
@@ -169,7 +222,11 @@ fn read_pipeline(
         let bytes = match std::fs::read(root.join(&name)) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let problem = Diagnostic::error(format!("cannot read `{name}`: {error}"));
+                let problem = match error.kind() {
+                    std::io::ErrorKind::NotFound => Diagnostic::error(format!("`{name}` does not exist"))
+                        .help("paths are relative to the project root, also in an included file"),
+                    _ => Diagnostic::error(format!("cannot read `{name}`: {error}")),
+                };
                 problems.push(match asked {
                     Some(span) => problem.label(span, "included here"),
                     None => problem,
@@ -198,8 +255,20 @@ fn read_pipeline(
                 );
             }
         }
-        let Some(found) = decode::<PipelineFile>(&tree, &mut problems) else { continue };
-        queue.extend(found.include.items.iter().map(|text| (text.value.clone(), Some(text.span))));
+        let before = problems.len();
+        let found = decode::<PipelineFile>(&tree, &mut problems);
+        misplaced::explain(&tree, &mut problems[before..]);
+        let Some(found) = found else { continue };
+        for text in &found.include.items {
+            match rel_path::normalise(&text.value) {
+                Ok(path) => queue.push((path, Some(text.span))),
+                Err(problem) => problems.push(
+                    Diagnostic::error(format!("{} is not a path inside the project", diag::quoted(&text.value)))
+                        .label(text.span, problem)
+                        .help("paths are relative to the project root and stay inside it"),
+                ),
+            }
+        }
         match &mut merged {
             None => merged = Some(found),
             Some(whole) => {

@@ -5,3 +5,4 @@ pub mod find;
 pub mod load;
 pub mod lock;
 pub mod params;
+pub mod texts;

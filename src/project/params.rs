@@ -16,8 +16,8 @@ pub type Sets = BTreeMap<String, Vec<String>>;
 
 /// What the words in a parameter can stand for.
 pub struct Words<'a> {
-    /// Names in the distributions file.
-    pub distributions: Vec<String>,
+    /// Names in the distributions file, if they are known.
+    pub distributions: Option<Vec<String>>,
     /// Facts about regions.
     pub regions: Option<&'a RegionsFile>,
     /// The caller's region, or why there is none.
@@ -83,7 +83,7 @@ pub fn choices(params: &IndexMap<String, ParamFile>, words: &Words<'_>) -> Choic
 fn choices_of(param: &ParamFile, words: &Words<'_>) -> Option<Vec<String>> {
     let items = &param.choices.items;
     match (param.choices.is_list, items.first().map(|text| text.value.as_str())) {
-        (false, Some("distributions")) => Some(words.distributions.clone()),
+        (false, Some("distributions")) => words.distributions.clone(),
         (false, Some("regions")) => words.regions.map(|file| file.regions.keys().cloned().collect()),
         (_, None) => None,
         _ => Some(items.iter().map(|text| text.value.clone()).collect()),

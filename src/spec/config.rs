@@ -37,6 +37,8 @@ pub struct Distribution {
     pub tags: Vec<String>,
     /// Its own, or that of its nearest base.
     pub config_file: Option<String>,
+    /// Where that is named.
+    pub config_span: Option<Span>,
 }
 
 impl DistributionsFile {
@@ -46,7 +48,8 @@ impl DistributionsFile {
     /// An unknown distribution, an unknown base, or bases in a cycle.
     pub fn resolve(&self, name: &str, at: Span) -> Result<Distribution, Diagnostic> {
         let mut chain: Vec<&str> = Vec::new();
-        let mut folded = Distribution { description: String::new(), tags: Vec::new(), config_file: None };
+        let mut folded =
+            Distribution { description: String::new(), tags: Vec::new(), config_file: None, config_span: None };
         let mut next = Some((name, at));
         while let Some((name, at)) = next {
             let Some((name, file)) = self.0.get_key_value(name) else {
@@ -55,9 +58,7 @@ impl DistributionsFile {
                     .did_you_mean(suggest::closest(name, self.0.keys().map(String::as_str))));
             };
             if let Some(start) = chain.iter().position(|seen| *seen == name) {
-                let cycle: Vec<&str> = chain[start..].iter().copied().chain([name.as_str()]).collect();
-                return Err(Diagnostic::error(format!("the bases go round in a circle: {}", cycle.join(" -> ")))
-                    .label(at, "named as base here"));
+                return Err(self.circle(&chain[start..]));
             }
             chain.push(name);
             if folded.description.is_empty()
@@ -65,7 +66,10 @@ impl DistributionsFile {
             {
                 folded.description.clone_from(&description.value);
             }
-            folded.config_file = folded.config_file.or_else(|| file.config_file.as_ref().map(config_path));
+            if folded.config_file.is_none() {
+                folded.config_file = file.config_file.as_ref().map(config_path);
+                folded.config_span = file.config_file.as_ref().map(|config| config.span);
+            }
             folded.tags.extend(file.buildtags.items.iter().filter(|tag| !tag.value.is_empty()).map(full_tag));
             next = file.base.as_ref().map(|base| (base.value.as_str(), base.span));
         }
@@ -75,6 +79,49 @@ impl DistributionsFile {
         folded.tags.sort();
         folded.tags.dedup();
         Ok(folded)
+    }
+
+    /// Bases that lead back to where they began: told in one way, whichever of them was asked for.
+    fn circle(&self, members: &[&str]) -> Diagnostic {
+        let first = self.0.keys().position(|name| members.contains(&name.as_str())).unwrap_or_default();
+        let (first, _) = self.0.get_index(first).unzip();
+        let start = members.iter().position(|name| first.is_some_and(|first| first == name)).unwrap_or_default();
+        let mut round: Vec<&str> = members[start..].iter().chain(&members[..start]).copied().collect();
+        let last = round.last().and_then(|last| self.0.get(*last)?.base.as_ref());
+        let at = last.map_or_else(Span::default, |base| base.span);
+        round.extend(members.get(start));
+        Diagnostic::error(format!("the bases go round in a circle: {}", round.join(" -> ")))
+            .label(at, "named as base here")
+            .help("take one `base:` of these away")
+    }
+
+    /// What is wrong with the bases of any distribution, each told once.
+    pub fn problems(&self) -> Vec<Diagnostic> {
+        let mut problems = Vec::new();
+        for name in self.0.keys() {
+            if let Err(problem) = self.resolve(name, Span::default())
+                && !problems.contains(&problem)
+            {
+                problems.push(problem);
+            }
+        }
+        problems
+    }
+
+    /// Where the tag of this full name is listed by a distribution or by one of its bases.
+    pub fn tag_span(&self, distribution: &str, tag: &str) -> Option<Span> {
+        let mut seen: Vec<&str> = Vec::new();
+        let mut next = Some(distribution);
+        while let Some((name, file)) = next.filter(|name| !seen.contains(name)).and_then(|n| self.0.get_key_value(n)) {
+            seen.push(name);
+            let short = |name: &str| name.trim().trim_start_matches("lambdacomponents.").to_owned();
+            let lists = |text: &&Text| text.value.split([',', ' ']).any(|part| short(part) == short(tag));
+            if let Some(text) = file.buildtags.items.iter().find(lists) {
+                return Some(text.span);
+            }
+            next = file.base.as_ref().map(|base| base.value.as_str());
+        }
+        None
     }
 }
 
@@ -142,6 +189,18 @@ impl RegionsFile {
         self.partitions.iter().find(|(_, partition)| owns(partition)).map_or("aws", |(name, _)| name.as_str())
     }
 
+    /// What is wrong between its parts.
+    pub fn problems(&self) -> Vec<Diagnostic> {
+        let unknown = self.publish.iter().filter(|region| !self.regions.contains_key(&region.value));
+        unknown
+            .map(|region| {
+                Diagnostic::error(format!("unknown region `{}`", region.value))
+                    .label(region.span, "not under `regions:` of this file")
+                    .did_you_mean(suggest::closest(&region.value, self.regions.keys().map(String::as_str)))
+            })
+            .collect()
+    }
+
     /// The project's own list within one partition.
     pub fn published_in(&self, partition: &str) -> Vec<String> {
         let inside = self.publish.iter().filter(|region| self.partition(&region.value) == partition);
@@ -166,6 +225,33 @@ pub struct CacheSettings {
     pub max_size: Option<Text>,
     /// For example `30 days`.
     pub max_age: Option<Text>,
+}
+
+impl CacheSettings {
+    /// The limits that are set, in bytes and in days.
+    ///
+    /// # Errors
+    /// All that cannot be read.
+    pub fn limits(&self) -> Result<(Option<u64>, Option<u32>), Vec<Diagnostic>> {
+        let wrong = |text: &Text, what: &str, example: &str| {
+            Diagnostic::error(format!("`{}` is not {what}", text.value))
+                .label(text.span, format!("expected for example `{example}`"))
+        };
+        let size = self.max_size.as_ref().map(|text| (text, parse_size(&text.value)));
+        let age = self.max_age.as_ref().map(|text| (text, parse_days(&text.value)));
+        let mut problems = Vec::new();
+        if let Some((text, None)) = size {
+            problems
+                .push(wrong(text, "a size", "10 GiB").help("a whole number of B, KB, MB, GB, KiB, MiB, GiB or TiB"));
+        }
+        if let Some((text, None)) = age {
+            problems.push(wrong(text, "an age", "30 days").help("a whole number of days (`d`) or weeks (`w`)"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok((size.and_then(|(_, bytes)| bytes), age.and_then(|(_, days)| days)))
+    }
 }
 
 /// Bytes of `10 GiB`, `500MB`, `1024`.

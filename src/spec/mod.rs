@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod lock;
+pub mod misplaced;
 pub mod pipeline;
 pub mod value;
 pub mod yaml;

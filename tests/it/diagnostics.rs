@@ -12,12 +12,14 @@ use crate::support::{Ran, Space};
 const FOLDER: &str = "tests/it/diagnostics";
 
 /// Files beside the pipeline, by the middle part of a case's file name.
-const BESIDE: [(&str, &str); 5] = [
+const BESIDE: [(&str, &str); 7] = [
     ("distributions", "config/distributions.yaml"),
     ("regions", "config/regions.yaml"),
     ("more", "config/more.yaml"),
     ("dependencies", "config/component_dependencies.yaml"),
     ("lock", "ocelot.lock"),
+    ("ocelot", "config/ocelot.yaml"),
+    ("collector", "config/examples/own.yaml"),
 ];
 
 /// Cases in which the machine is to blame rather than the input.
@@ -28,7 +30,22 @@ fn project() -> Space {
     let space = Space::new();
     for (path, text) in [
         ("main.c", "int main(void) { return 0; }\n"),
-        ("sources/collector/go.mod", "module example.com/collector\n\ngo 1.24\n"),
+        (
+            "sources/collector/go.mod",
+            "module example.com/collector\n\ngo 1.24\n\nrequire go.opentelemetry.io/collector/otelcol v0.145.0\n",
+        ),
+        (
+            "sources/collector/lambdacomponents/receiver/otlp.go",
+            "//go:build lambdacomponents.custom && lambdacomponents.receiver.otlp\n\npackage receiver\n",
+        ),
+        (
+            "sources/collector/lambdacomponents/exporter/otlphttp.go",
+            "//go:build lambdacomponents.custom && lambdacomponents.exporter.otlphttp\n\npackage exporter\n",
+        ),
+        (
+            "config/components/collector/lambdacomponents/exporter/awss3.go",
+            "//go:build lambdacomponents.exporter.awss3\n\npackage exporter\n",
+        ),
         ("config/distributions.yaml", "minimal: {buildtags: [receiver.otlp]}\nfull: {base: minimal}\n"),
         (
             "config/regions.yaml",
@@ -89,6 +106,58 @@ fn every_text_has_its_case() {
         let name = path.strip_prefix(FOLDER).unwrap().trim_start_matches('/').trim_end_matches(".txt");
         assert!(names.iter().any(|case| case == name), "{path} has no case");
     }
+}
+
+#[test]
+fn an_unknown_tag_of_a_repository_is_shown_before_the_run_or_when_it_is_met() {
+    let space = project();
+    let git = |arguments: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-C", "sources"]).args(arguments);
+        let output = git.current_dir(space.root()).output().expect("git starts");
+        assert!(output.status.success(), "{output:?}");
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "all"]);
+    space.write("config/distributions.yaml", "minimal:\n  buildtags:\n    - receiver.otlp\n    - exporter.otlphtp\n");
+    space.write(
+        "pipeline.yaml",
+        "params:\n  upstream-repo: {default: ./sources}\nnodes:\n  \
+         sources: {clone: {repo: \"${upstream-repo}\", ref: main}}\n  \
+         tags: {resolve: {source: sources, distribution: minimal}}\n",
+    );
+    let local = space.run(&["run"]);
+    // A remote that was never asked: only the run can tell.
+    let remote = format!("upstream-repo=file://{}", space.root().join("sources").display());
+    let first = space.run(&["run", "--set", &remote]);
+    let again = space.run(&["run", "--set", &remote]);
+    assert_eq!((local.status, first.status, again.status), (2, 1, 2), "{local:?} {first:?} {again:?}");
+    let picture = "--> config/distributions.yaml:4:7\n  |\n4 |     - exporter.otlphtp\n  |       ^^^^^^^^^^^^^^^^ no";
+    for ran in [local, first, again] {
+        assert!(ran.stderr.contains(picture) && ran.stderr.contains("did you mean `exporter.otlphttp`?"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_tag_of_sources_that_a_node_makes_is_judged_when_they_are_there() {
+    let space = project();
+    space.write("config/distributions.yaml", "minimal: {buildtags: [receiver.made]}\n");
+    let made = "sources/collector/lambdacomponents/receiver/made.go";
+    let pipeline = |tag: &str| {
+        format!(
+            "nodes:\n  make: {{exec: {{command: [sh, -c, \"echo '//go:build lambdacomponents.custom && {tag}' > {made}; echo \
+             package r >> {made}\"], class: volatile}}}}\n  \
+             sources: {{after: [make], clone: {{repo: ./sources}}}}\n  \
+             tags: {{resolve: {{source: sources, distribution: minimal, output: out.yaml}}}}\n"
+        )
+    };
+    space.write("sources/collector/config.yaml", "receivers:\n");
+    space.write("pipeline.yaml", &pipeline("lambdacomponents.receiver.other"));
+    let ran = space.run(&["run"]).status(1);
+    assert!(ran.stderr.contains("--> config/distributions.yaml:1:23\n"), "{ran:?}");
+    space.write("pipeline.yaml", &pipeline("lambdacomponents.receiver.made"));
+    let _ = space.run(&["run"]).status(0);
 }
 
 /// Runs `validate` in an address space of 200 MiB, program included, so that a bomb that goes off ends in an abort.

@@ -185,7 +185,7 @@ fn a_tag_that_exists_nowhere_is_refused_with_the_nearest() {
     let (before, minimal) = distributions.split_once("\nminimal:").expect("a distribution `minimal`");
     let minimal = minimal.replacen("exporter.otlphttp", "exporter.otlphtp", 1);
     space.write("config/distributions.yaml", &format!("{before}\nminimal:{minimal}"));
-    let ran = space.run(&["run", "quickstart", "tree[minimal]"]).status(1);
+    let ran = space.run(&["run", "quickstart", "tree[minimal]"]).status(2);
     assert!(ran.stderr.contains("unknown build tag `lambdacomponents.exporter.otlphtp`"), "{ran:?}");
     assert!(ran.stderr.contains("did you mean `lambdacomponents.exporter.otlphttp`?"), "{ran:?}");
 }

@@ -12,7 +12,8 @@ use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace;
 use crate::event::{Event, EventSink};
-use crate::spec::config::{SettingsFile, parse_days, parse_size};
+use crate::project::around::SETTINGS;
+use crate::spec::config::SettingsFile;
 use crate::spec::yaml::{Limits, read};
 use crate::store::atomic;
 use crate::store::bundle::Export;
@@ -98,29 +99,17 @@ pub(in crate::cli) fn gc_daily(process: &Process, root: &Path, cache: &Cache, si
 /// Limits from `config/ocelot.yaml`, if there is one here.
 fn policy(process: &Process, root: &Path) -> Result<GcPolicy, Stop> {
     let mut policy = GcPolicy::default();
-    let Ok(text) = std::fs::read_to_string(root.join("config/ocelot.yaml")) else { return Ok(policy) };
+    let Ok(text) = std::fs::read_to_string(root.join(SETTINGS)) else { return Ok(policy) };
     let mut sources = crate::base::diag::SourceMap::default();
-    let source = sources.add("config/ocelot.yaml", text.as_str());
+    let source = sources.add(SETTINGS, text.as_str());
     let mut problems = Vec::new();
     let file: Option<SettingsFile> = read(source, &text, &Limits::default(), &mut problems);
-    let cache = file.unwrap_or_default().cache;
-    let mut wrong = |text: &crate::spec::value::Text, example: &str| {
-        problems.push(
-            crate::base::diag::Diagnostic::error(format!("cannot read `{}`", text.value))
-                .label(text.span, format!("expected for example `{example}`")),
-        );
-    };
-    if let Some(size) = &cache.max_size {
-        match parse_size(&size.value) {
-            Some(bytes) => policy.max_bytes = bytes,
-            None => wrong(size, "10 GiB"),
+    match file.unwrap_or_default().cache.limits() {
+        Ok((bytes, days)) => {
+            policy.max_bytes = bytes.unwrap_or(policy.max_bytes);
+            policy.max_age_days = days.unwrap_or(policy.max_age_days);
         }
-    }
-    if let Some(age) = &cache.max_age {
-        match parse_days(&age.value) {
-            Some(days) => policy.max_age_days = days,
-            None => wrong(age, "30 days"),
-        }
+        Err(wrong) => problems.extend(wrong),
     }
     if problems.is_empty() {
         return Ok(policy);

@@ -37,7 +37,7 @@ pub(in crate::cli) fn list(process: &Process, args: &ListArgs) -> Result<Exit, S
 }
 
 /// Reads a file of the project strictly.
-fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name: &str) -> Result<T, Stop> {
+fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name: &str) -> Result<(T, SourceMap), Stop> {
     let bytes = std::fs::read(process.dir.join(name))
         .map_err(|error| Stop::usage(format!("cannot read `{name}`: {error}")).hint("run this in a project's root"))?;
     let mut sources = SourceMap::default();
@@ -52,12 +52,18 @@ fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name: &str) -> R
             None
         }
     };
-    let failed = || Stop { exit: Exit::Usage, text: diag::render(&sources, &problems, process.colors()) };
-    value.ok_or_else(failed)
+    match value {
+        Some(value) => Ok((value, sources)),
+        None => Err(Stop { exit: Exit::Usage, text: diag::render(&sources, &problems, process.colors()) }),
+    }
 }
 
 fn distributions(process: &Process) -> Result<String, Stop> {
-    let file: DistributionsFile = read_file(process, DISTRIBUTIONS)?;
+    let (file, sources): (DistributionsFile, _) = read_file(process, DISTRIBUTIONS)?;
+    let problems = file.problems();
+    if !problems.is_empty() {
+        return Err(Stop { exit: Exit::Usage, text: diag::render(&sources, &problems, process.colors()) });
+    }
     let mut out = String::new();
     for name in file.0.keys() {
         let folded =
@@ -92,7 +98,7 @@ fn components(dir: &Path) -> String {
 }
 
 fn regions(process: &Process) -> Result<String, Stop> {
-    let file: RegionsFile = read_file(process, REGIONS)?;
+    let (file, _): (RegionsFile, _) = read_file(process, REGIONS)?;
     let mut out = String::new();
     for (name, region) in &file.regions {
         let listed = if file.publish.iter().any(|p| p.value == *name) { " *" } else { "" };

@@ -10,6 +10,7 @@ use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
+use crate::cli::unknown_tags;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::plan::Plan;
 use crate::engine::session::Options;
@@ -45,6 +46,7 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
         Opened::Session(workspace) => workspace,
     };
     let plan = verdicts(process, &mut workspace)?;
+    unknown_tags::refuse(process, &workspace)?;
     let session = &workspace.session;
     let mut out = String::new();
     let mut counts = [0usize; 6];

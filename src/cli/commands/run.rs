@@ -1,16 +1,19 @@
 //! `run`: the lock, the signals, the workers, the state, the exit code.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::clock::format_utc;
+use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::{self, Interrupts};
 use crate::cli::process::Process;
 use crate::cli::selection::{self, Selection};
 use crate::cli::sink;
+use crate::cli::unknown_tags;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::Options;
@@ -107,6 +110,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     super::update::check_locked(process, &workspace)?;
     workspace.session.options.writes_lock = super::update::writes_lock(process, &workspace);
     prepare(process, &mut workspace)?;
+    unknown_tags::refuse(process, &workspace)?;
 
     let watcher = Arc::new(WatcherHandle::new(WatcherSpec {
         program: std::env::current_exe().unwrap_or_else(|_| "ocelot".into()),
@@ -165,6 +169,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     }
     outcome.counts.fresh += untouched;
     sink.event(&Event::Finished(outcome.counts));
+    show_unknown_tags(process, &workspace, &outcome);
     match watcher.finish() {
         Finished::NothingLeft => held.release(),
         // The watcher holds the lock until the last command of this run is gone.
@@ -172,6 +177,16 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     }
     let exit = exit_of(&workspace, &outcome, &interrupts);
     Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome), summary: String::new() })
+}
+
+/// Shows where the tags stand for which a `resolve` failed.
+fn show_unknown_tags(process: &Process, workspace: &Workspace, outcome: &RunOutcome) {
+    let graph = &workspace.session.graph;
+    let failed = |id: &NodeId| outcome.ends[id.index()] == Some(End::Failed);
+    let is_resolve = |id: &NodeId| matches!(graph.node(*id).kind, Kind::Resolve(_));
+    let ids: Vec<NodeId> = graph.ids().filter(failed).filter(is_resolve).collect();
+    let text = unknown_tags::shown(process, workspace, &ids, &outcome.pins);
+    std::io::stderr().lock().write_all(text.as_bytes()).ok();
 }
 
 /// `20261123-104512-1f3a`: sorts by time, and does not repeat on one machine.

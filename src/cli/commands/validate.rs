@@ -1,14 +1,16 @@
 //! `validate`: every problem of a pipeline and the files it uses, at its place.
 
-use crate::base::diag::{self, Diagnostic, SourceMap, Span};
+use crate::base::diag::{self, Diagnostic};
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection::{self, Selection};
+use crate::cli::unknown_tags;
 use crate::cli::workspace;
 use crate::engine::observe::ObserveError;
 use crate::engine::sources::{InputProblem, PrepareError};
+use crate::project::texts::find_text;
 
 /// `validate`.
 ///
@@ -17,9 +19,15 @@ use crate::engine::sources::{InputProblem, PrepareError};
 pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, args)?;
     let file = selection.pipeline.file.clone();
-    workspace::load_project(process, &selection)?;
+    let loaded = workspace::load_everything(process, &selection)?;
     let mut workspace = workspace::open_to_read(process, selection)?;
-    super::run::prepare(process, &mut workspace)?;
+    let tags = unknown_tags::of_everything(process, &workspace, &loaded);
+    let inputs = super::run::prepare(process, &mut workspace);
+    if !tags.is_empty() {
+        let inputs = inputs.err().map(|stop| stop.text).unwrap_or_default();
+        return Err(Stop { exit: Exit::Usage, text: inputs + &tags });
+    }
+    inputs?;
     let count = workspace.wanted.iter().filter(|wanted| **wanted).count();
     print(&format!("{file}: {count} nodes, no problems\n"));
     Ok(Exit::Ok)
@@ -38,14 +46,19 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
         .map(|error| {
             let base = error.node.split('[').next().unwrap_or_default();
             let node = loaded.node_spans.get(base).copied().unwrap_or_default();
-            let path = match &error.problem {
-                InputProblem::Path(ObserveError::Missing { path } | ObserveError::Unreadable { path })
-                | InputProblem::LinkOut { path, .. }
-                | InputProblem::LinkLoop { path, .. } => Some(path),
-                _ => None,
+            // The fields in which it may stand, the likeliest first.
+            let (text, fields): (Option<&str>, &[&str]) = match &error.problem {
+                InputProblem::Path(ObserveError::Missing { path } | ObserveError::Unreadable { path }) => {
+                    (Some(path), &["inputs", "components", "config-file", "paths", "repo", "command"])
+                }
+                InputProblem::Tool(problem) => (Some(problem.tool()), &["tools", "command"]),
+                InputProblem::LinkOut { path, .. } | InputProblem::LinkLoop { path, .. } => {
+                    (Some(path), &["inputs", "components", "config-file", "paths"])
+                }
+                _ => (None, &[]),
             };
-            let span = path.and_then(|path| find_text(&loaded.sources, node, path)).unwrap_or(node);
-            let label = if span == node { "of this node".to_owned() } else { format!("input of `{}`", error.node) };
+            let span = text.and_then(|text| find_text(&loaded.sources, node, base, fields, text)).unwrap_or(node);
+            let label = if span == node { "of this node".to_owned() } else { format!("needed by `{}`", error.node) };
             let shown = Diagnostic::error(error.problem.to_string()).label(span, label);
             match &error.problem {
                 InputProblem::Path(ObserveError::Missing { .. }) => shown
@@ -64,13 +77,4 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
     diag::sort(&mut diagnostics);
     diagnostics.dedup();
     Stop { exit, text: diag::render(&loaded.sources, &diagnostics, process.colors()) }
-}
-
-/// The first place after a node's key where its pipeline has this text.
-fn find_text(sources: &SourceMap, node: Span, text: &str) -> Option<Span> {
-    let source = sources.get(node.source)?;
-    let from = node.end as usize;
-    let at = from + source.text.get(from..)?.find(text)?;
-    let start = u32::try_from(at).ok()?;
-    Some(Span::new(node.source, start, start + u32::try_from(text.len()).ok()?))
 }

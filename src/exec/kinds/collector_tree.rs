@@ -32,17 +32,13 @@ impl<'a> CollectorTree<'a> {
         };
         let listing = outputs::read_listing(world, listing).ok_or(WorkError::NeedsProducer(producer))?;
         let mut tree = Self { world, producer, listing, folder: String::new(), go_mod: GoMod::default() };
-        let mods: Vec<String> = tree.paths_ending("go.mod").map(str::to_owned).collect();
-        let mut found = None;
-        for path in mods {
+        let paths: Vec<String> = tree.paths_ending("go.mod").map(str::to_owned).collect();
+        let mut mods = Vec::with_capacity(paths.len());
+        for path in paths {
             let go_mod = GoMod::parse(&path, &tree.text(&path)?).map_err(invalid)?;
-            let requires = go_mod.require(COLLECTOR_MODULE).is_some();
-            let folder = path.strip_suffix("go.mod").unwrap_or_default();
-            // Nested modules require it too; the outermost one is the program.
-            if requires && found.as_ref().is_none_or(|(best, _): &(String, GoMod)| folder.len() < best.len()) {
-                found = Some((folder.to_owned(), go_mod));
-            }
+            mods.push((path, go_mod));
         }
+        let found = collector_module(mods);
         (tree.folder, tree.go_mod) = found.ok_or_else(|| {
             WorkError::Invalid(format!(
                 "the sources have no go.mod that requires {COLLECTOR_MODULE}; is this an OpenTelemetry collector, and \
@@ -91,10 +87,23 @@ impl<'a> CollectorTree<'a> {
     /// # Errors
     /// If one is lost.
     pub(in crate::exec) fn component_files(&self) -> Result<Vec<(String, String)>, WorkError> {
-        let folder = format!("{}lambdacomponents/", self.folder);
-        let paths = self.paths_ending(".go").filter(|path| path.starts_with(&folder) && !path.ends_with("_test.go"));
+        let paths = self.paths_ending(".go").filter(|path| is_component_file(&self.folder, path));
         paths.map(|path| Ok((path.to_owned(), self.text(path)?))).collect()
     }
+}
+
+/// Of all `go.mod` files (path, content) the collector's own: its folder, with a trailing `/`, and what it says.
+pub(in crate::exec) fn collector_module(mods: Vec<(String, GoMod)>) -> Option<(String, GoMod)> {
+    let requiring = mods.into_iter().filter(|(_, go_mod)| go_mod.require(COLLECTOR_MODULE).is_some());
+    let folders = requiring.map(|(path, go_mod)| (path.strip_suffix("go.mod").unwrap_or_default().to_owned(), go_mod));
+    // Nested modules require it too; the outermost one is the program.
+    folders.min_by_key(|(folder, _)| folder.len())
+}
+
+/// Whether a component registers itself in this file of the sources, if the collector is in `folder`.
+pub(in crate::exec) fn is_component_file(folder: &str, path: &str) -> bool {
+    let inside = path.strip_prefix(folder).is_some_and(|rest| rest.starts_with("lambdacomponents/"));
+    inside && path.ends_with(".go") && !path.ends_with("_test.go")
 }
 
 /// What is wrong with the sources.

@@ -4,7 +4,7 @@ mod blob;
 mod build;
 mod check;
 mod clone;
-mod collector_tree;
+pub(in crate::exec) mod collector_tree;
 mod depfile;
 mod exec;
 mod overlay;

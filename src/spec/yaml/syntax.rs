@@ -8,6 +8,25 @@ const QUOTE_COLON: &str = "put a text with `: ` in quotes";
 const QUOTE_BRACKETS: &str = "put a text with one of `{}[],` in quotes";
 const QUOTE_SPECIAL: &str = "put a text that starts with a special character in quotes";
 
+/// What to do about brackets inside a text; `${name}` is the usual one.
+fn quote_brackets(text: &str, at: usize) -> &'static str {
+    let line = text.get(..at).and_then(|before| before.lines().last()).unwrap_or_default();
+    let name = line.rfind("${").map(|start| &line[start..]);
+    if line.ends_with('$') || name.is_some_and(|name| name.matches('}').count() <= 1) {
+        return "put `${...}` inside `[]` or `{}` in quotes: `\"${name}\"`";
+    }
+    QUOTE_BRACKETS
+}
+
+/// What git begins a conflict with.
+const CONFLICT: &str = "<<<<<<<";
+
+/// Where the first conflict that git left begins.
+fn conflict(text: &str) -> Option<usize> {
+    let mut starts = text.match_indices(CONFLICT).map(|(at, _)| at);
+    starts.find(|at| *at == 0 || text.as_bytes()[at - 1] == b'\n')
+}
+
 /// Explains an error of the parser. `open` is the bracket that it is in; `span` makes a span of byte offsets.
 pub(super) fn explain(
     error: &ScanError,
@@ -15,6 +34,11 @@ pub(super) fn explain(
     open: Option<Span>,
     span: impl Fn(usize, usize) -> Span,
 ) -> Diagnostic {
+    if let Some(marker) = conflict(text) {
+        return Diagnostic::error("a merge conflict is not resolved")
+            .label(span(marker, marker + CONFLICT.len()), "one side begins here")
+            .help("keep what is right of both sides, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`");
+    }
     let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
     // At the end of the file the last thing written says more than an empty line.
     let at = if text.get(at..).is_some_and(|rest| rest.trim().is_empty()) { text.trim_end().len() } else { at };
@@ -23,12 +47,12 @@ pub(super) fn explain(
     let explained = match error.kind() {
         ErrorKind::UnclosedFlowCollection { open } => problem(&format!("`{open}` is never closed")).label(mark, ""),
         ErrorKind::UnexpectedEofFlowSequence | ErrorKind::ExpectedFlowSequenceSeparator => {
-            problem("expected `,` or `]`").label(mark, "").help(QUOTE_BRACKETS)
+            problem("expected `,` or `]`").label(mark, "").help(quote_brackets(text, at))
         }
         ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping
         | ErrorKind::ExpectedFlowMappingSeparator => {
-            problem("expected `,` or `}`").label(mark, "").help(QUOTE_BRACKETS)
+            problem("expected `,` or `}`").label(mark, "").help(quote_brackets(text, at))
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             problem(&format!("`{open}` is closed by `{close}`")).label(mark, "")
