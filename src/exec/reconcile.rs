@@ -285,7 +285,7 @@ mod tests {
     use crate::outside::registry::directory::DirectoryRegistry;
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
     use crate::outside::registry::suite::layer_zip;
-    use crate::outside::registry::{LayerId, ListedVersion};
+    use crate::outside::registry::{LayerId, ListedVersion, Storage};
 
     #[derive(Default)]
     struct Calm {
@@ -456,6 +456,18 @@ mod tests {
         }
         fn delete_version(&self, layer: &LayerId, number: u64) -> Result<(), RegistryError> {
             self.0.delete_version(layer, number)
+        }
+        fn list_layers(&self, region: &str) -> Result<Vec<String>, RegistryError> {
+            self.0.list_layers(region)
+        }
+        fn read_zip(&self, layer: &LayerId, number: u64) -> Result<Vec<u8>, RegistryError> {
+            self.0.read_zip(layer, number)
+        }
+        fn remove_permission(&self, layer: &LayerId, number: u64, id: &str) -> Result<(), RegistryError> {
+            self.0.remove_permission(layer, number, id)
+        }
+        fn storage(&self, region: &str) -> Result<Option<Storage>, RegistryError> {
+            self.0.storage(region)
         }
     }
 

@@ -15,6 +15,7 @@ use crate::layer::hashes::Sha256Sum;
 use crate::outside::registry::rules::{POLICY_LIMIT, check_layer, check_statement, check_version};
 use crate::outside::registry::{
     ErrorKind, LayerId, LayerRegistry, LayerVersion, ListedVersion, NewVersion, Place, RegistryError, Statement,
+    Storage,
 };
 
 const ZIP: &str = "layer.zip";
@@ -65,17 +66,6 @@ impl DirectoryRegistry {
     pub fn files(&self, layer: &LayerId, number: u64) -> Vec<PathBuf> {
         let folder = self.folder(layer).join(number.to_string());
         [ZIP, VERSION, POLICY].into_iter().map(|name| folder.join(name)).collect()
-    }
-
-    /// The zip of one version.
-    ///
-    /// # Errors
-    /// If there is no such version or it cannot be read.
-    pub fn read_zip(&self, layer: &LayerId, number: u64) -> Result<Vec<u8>, RegistryError> {
-        let what = || format!("get version {number} of {layer}");
-        check_layer(layer, &what())?;
-        let path = self.folder(layer).join(number.to_string()).join(ZIP);
-        fs::read(&path).map_err(|error| failed(what(), &path, &error))
     }
 
     fn folder(&self, layer: &LayerId) -> PathBuf {
@@ -263,6 +253,53 @@ impl LayerRegistry for DirectoryRegistry {
             sync_folder(&folder)
         })();
         removed.map_err(|error: io::Error| failed(&what, &target, &error))
+    }
+
+    fn list_layers(&self, region: &str) -> Result<Vec<String>, RegistryError> {
+        let what = format!("list the layers in {region}");
+        // The name is only there to be checked with the region.
+        check_layer(&LayerId { region: region.to_owned(), name: "any".to_owned() }, &what)?;
+        let folder = self.root.join(region);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == IoKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| failed(&what, &folder, &error))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|error| failed(&what, &folder, &error))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let layer = LayerId { region: region.to_owned(), name: name.to_owned() };
+            // As on AWS, a layer without versions is none.
+            if check_layer(&layer, &what).is_ok() && !self.list_versions(&layer)?.is_empty() {
+                names.push(layer.name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn read_zip(&self, layer: &LayerId, number: u64) -> Result<Vec<u8>, RegistryError> {
+        let what = format!("read the zip of version {number} of {layer}");
+        let path = self.version_folder(layer, number, &what)?.join(ZIP);
+        fs::read(&path).map_err(|error| failed(what, &path, &error))
+    }
+
+    fn remove_permission(&self, layer: &LayerId, number: u64, id: &str) -> Result<(), RegistryError> {
+        let what = format!("remove permission `{id}` from version {number} of {layer}");
+        let folder = self.version_folder(layer, number, &what)?;
+        let _lock = self.lock(layer, &what)?;
+        let path = folder.join(POLICY);
+        let mut policy: Vec<Statement> = read_json(&path, &what)?.unwrap_or_default();
+        let held = policy.len();
+        policy.retain(|statement| statement.id != id);
+        if policy.len() == held {
+            return Ok(());
+        }
+        replace(&path, &to_json(&policy)).map_err(|error| failed(&what, &path, &error))
+    }
+
+    fn storage(&self, _region: &str) -> Result<Option<Storage>, RegistryError> {
+        Ok(None)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use crate::outside::registry::{
-    ErrorKind, LayerId, LayerRegistry, LayerVersion, ListedVersion, NewVersion, RegistryError, Statement,
+    ErrorKind, LayerId, LayerRegistry, LayerVersion, ListedVersion, NewVersion, RegistryError, Statement, Storage,
 };
 
 /// When an error comes, seen from the store.
@@ -76,5 +76,17 @@ impl LayerRegistry for FaultyRegistry<'_> {
     }
     fn delete_version(&self, layer: &LayerId, number: u64) -> Result<(), RegistryError> {
         self.call("delete", || self.inner.delete_version(layer, number))
+    }
+    fn list_layers(&self, region: &str) -> Result<Vec<String>, RegistryError> {
+        self.call("layers", || self.inner.list_layers(region))
+    }
+    fn read_zip(&self, layer: &LayerId, number: u64) -> Result<Vec<u8>, RegistryError> {
+        self.call("zip", || self.inner.read_zip(layer, number))
+    }
+    fn remove_permission(&self, layer: &LayerId, number: u64, id: &str) -> Result<(), RegistryError> {
+        self.call("forbid", || self.inner.remove_permission(layer, number, id))
+    }
+    fn storage(&self, region: &str) -> Result<Option<Storage>, RegistryError> {
+        self.call("storage", || self.inner.storage(region))
     }
 }

@@ -148,6 +148,39 @@ pub trait LayerRegistry: Send + Sync {
     /// # Errors
     /// As the store says.
     fn delete_version(&self, layer: &LayerId, number: u64) -> Result<(), RegistryError>;
+
+    /// The names of all layers of this account in a region, sorted.
+    ///
+    /// # Errors
+    /// As the store says; never an empty list in place of an error.
+    fn list_layers(&self, region: &str) -> Result<Vec<String>, RegistryError>;
+
+    /// The zip of a version. Its bytes are not checked here: the caller knows which hash it wants.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such version; else as the store says.
+    fn read_zip(&self, layer: &LayerId, number: u64) -> Result<Vec<u8>, RegistryError>;
+
+    /// Removes a statement from the sharing policy of a version. One that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such version; else as the store says.
+    fn remove_permission(&self, layer: &LayerId, number: u64, id: &str) -> Result<(), RegistryError>;
+
+    /// How much of a region's storage is used; `None` for a store without such a limit.
+    ///
+    /// # Errors
+    /// As the store says.
+    fn storage(&self, region: &str) -> Result<Option<Storage>, RegistryError>;
+}
+
+/// The code storage of an account in a region, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// What functions and layers take.
+    pub used: u64,
+    /// What they may take.
+    pub limit: u64,
 }
 
 /// What an error means for the caller.

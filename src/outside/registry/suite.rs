@@ -23,6 +23,7 @@ pub(crate) fn run(registry: &dyn LayerRegistry) {
     policies(registry, &layer);
     numbers_are_never_reused(registry, &layer);
     limits(registry);
+    whole_regions(registry, &layer);
 }
 
 fn versions(registry: &dyn LayerRegistry, layer: &LayerId) {
@@ -71,6 +72,13 @@ fn policies(registry: &dyn LayerRegistry, layer: &LayerId) {
     assert!(registry.read_policy(layer, 2).unwrap().is_empty());
     assert_eq!(kind(registry.add_permission(layer, 1, &everyone)), ErrorKind::Conflict);
     assert_eq!(kind(registry.add_permission(layer, 99, &everyone)), ErrorKind::NotFound);
+    // What is taken away may be added again; the other statement stays.
+    for _ in 0..2 {
+        registry.remove_permission(layer, 1, "ocelot-public").unwrap();
+        assert_eq!(registry.read_policy(layer, 1).unwrap().len(), 1);
+    }
+    assert_eq!(kind(registry.remove_permission(layer, 99, "ocelot-public")), ErrorKind::NotFound);
+    registry.add_permission(layer, 1, &everyone).unwrap();
     for (id, grantee) in [
         ("a b", Grantee::Everyone),
         ("a", Grantee::Account("12".into())),
@@ -120,4 +128,13 @@ fn limits(registry: &dyn LayerRegistry) {
     assert!(registry.list_versions(&layer).unwrap().is_empty());
     let name = "x".repeat(140);
     registry.publish(&LayerId { name, ..layer }, &NewVersion { runtimes: &many[..15], ..good }).unwrap();
+}
+
+fn whole_regions(registry: &dyn LayerRegistry, layer: &LayerId) {
+    let names = registry.list_layers("us-east-1").unwrap();
+    assert_eq!(names, [layer.name.clone(), "x".repeat(140)], "sorted, and none of what was refused");
+    assert!(registry.list_layers("eu-west-1").unwrap().is_empty());
+    assert_eq!(kind(registry.list_layers("europe")), ErrorKind::Invalid);
+    assert_eq!(registry.read_zip(layer, 1).unwrap(), layer_zip(b"one"));
+    assert_eq!(kind(registry.read_zip(layer, 99)), ErrorKind::NotFound);
 }
