@@ -41,6 +41,33 @@ impl Partition {
     }
 }
 
+/// Regions that every account has; each that came later is off until an account enables it. Source: the AWS guide to
+/// account management, "Enable or disable AWS Regions"; the rule holds since March 2019.
+const ALWAYS_ENABLED: [&str; 17] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Whether an account has to enable a region before anything can be done there.
+pub fn is_opt_in(region: &str) -> bool {
+    Partition::of_region(region) == AWS && !ALWAYS_ENABLED.contains(&region)
+}
+
 /// Whether `name` has the form of a region: lower-case words and a final number, for example `ap-southeast-2`.
 /// Whether it exists is for the list of regions to say.
 pub fn is_region_name(name: &str) -> bool {
@@ -55,6 +82,16 @@ pub fn is_region_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn newer_regions_have_to_be_enabled() {
+        for region in ["ap-east-1", "il-central-1", "mx-central-1", "eu-south-2", "xx-future-1"] {
+            assert!(is_opt_in(region), "{region}");
+        }
+        for region in ["us-east-1", "eu-west-3", "cn-north-1", "us-gov-west-1"] {
+            assert!(!is_opt_in(region), "{region}");
+        }
+    }
 
     #[test]
     fn partitions_by_prefix() {

@@ -1,5 +1,6 @@
 //! The world beyond the project: processes, signals, repositories, registries. Narrow traits, real clients.
 
+pub mod download;
 pub mod git;
 pub mod process;
 pub mod registry;

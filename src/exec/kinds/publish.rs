@@ -111,7 +111,7 @@ impl From<RegistryError> for WorkError {
             ErrorKind::Ambiguous => {
                 Self::Environment(format!("{error}; whether it was done is not known, the next run looks first"))
             }
-            ErrorKind::Throttled | ErrorKind::Refused | ErrorKind::Denied | ErrorKind::Io => {
+            ErrorKind::Throttled | ErrorKind::Refused | ErrorKind::Denied | ErrorKind::NotEnabled | ErrorKind::Io => {
                 Self::Environment(error.to_string())
             }
         }

@@ -4,6 +4,7 @@
 //! number, and numbers are never given twice, also not after a deletion. Finding out whether the wanted version is
 //! there already is the caller's work.
 
+pub mod aws;
 pub mod directory;
 mod rules;
 
@@ -200,6 +201,8 @@ pub enum ErrorKind {
     Denied,
     /// The store does not take this, whoever asks.
     Invalid,
+    /// The account has not enabled the region.
+    NotEnabled,
     /// Files of the store could not be read or written.
     Io,
 }

@@ -1,0 +1,128 @@
+//! The way to AWS: configuration as the SDK finds it, one small runtime, a client for each region.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::{Builder, StalledStreamProtectionConfig};
+use aws_smithy_http_client::tls;
+use aws_smithy_types::retry::RetryConfig;
+use tokio::runtime::Runtime;
+
+use crate::layer::regions::Partition;
+use crate::outside::registry::aws::{failure, pace::Pace};
+use crate::outside::registry::{ErrorKind, RegistryError};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For calls that carry no zip.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// For an upload of up to 50 MB to the other side of the world; 60 s were too few for others.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
+/// Lambda stays silent while it unpacks a layer; the SDK's own patience of 5 s takes that for a stall.
+const STALL_GRACE: Duration = Duration::from_secs(60);
+const READ_ATTEMPTS: u32 = 3;
+/// Where the account is asked for if no region is set.
+const ANY_REGION: &str = "us-east-1";
+
+/// Whose credentials are used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// 12 digits.
+    pub id: String,
+    /// The partition, for example `aws`.
+    pub partition: String,
+    /// The ARN of the user or role.
+    pub arn: String,
+}
+
+/// Clients over one set of credentials.
+#[derive(Debug)]
+pub(super) struct Connection {
+    runtime: Runtime,
+    config: SdkConfig,
+    clients: Mutex<BTreeMap<String, Client>>,
+    pace: Pace,
+    started: Instant,
+}
+
+impl Connection {
+    /// Reads the configuration as every AWS tool does; nothing is asked of AWS yet.
+    ///
+    /// The SDK reads the process's own environment, which is what the caller's is a copy of; the profile is passed, since
+    /// it may come from the command line.
+    pub(super) fn new(profile: Option<&str>) -> Result<Self, RegistryError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| RegistryError::new(ErrorKind::Io, "start the AWS clients", error.to_string()))?;
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(READ_ATTEMPTS))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(CALL_TIMEOUT)
+                    .build(),
+            )
+            .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL_GRACE).build());
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile);
+        }
+        let config = runtime.block_on(loader.load());
+        Ok(Self { runtime, config, clients: Mutex::default(), pace: Pace::default(), started: Instant::now() })
+    }
+
+    /// Asks AWS whose credentials these are.
+    pub(super) fn account(&self) -> Result<Account, RegistryError> {
+        let region = self.config.region().map_or(ANY_REGION, Region::as_ref).to_owned();
+        let config = aws_sdk_sts::config::Builder::from(&self.config).region(Region::new(region.clone())).build();
+        let call = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send();
+        let what = "ask AWS whose credentials these are";
+        let said = self.runtime.block_on(call).map_err(|error| failure::of(what, &region, &error))?;
+        let (id, arn) = (said.account().unwrap_or_default(), said.arn().unwrap_or_default());
+        let partition = arn.split(':').nth(1).filter(|part| !part.is_empty());
+        let partition = partition.unwrap_or(Partition::of_region(&region).name).to_owned();
+        if id.is_empty() {
+            return Err(RegistryError::new(ErrorKind::Invalid, what, "the answer names no account"));
+        }
+        Ok(Account { id: id.to_owned(), partition, arn: arn.to_owned() })
+    }
+
+    /// Makes a call in a region, when its turn has come, and waits for the answer.
+    pub(super) fn call<F, T>(&self, region: &str, call: impl FnOnce(Client) -> F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        let wait = self.pace.take(region, self.started.elapsed());
+        let client = self.client(region);
+        self.runtime.block_on(async {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            call(client).await
+        })
+    }
+
+    fn client(&self, region: &str) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let make = || {
+            let config = Builder::from(&self.config).region(Region::new(region.to_owned()));
+            Client::from_conf(config.build())
+        };
+        clients.entry(region.to_owned()).or_insert_with(make).clone()
+    }
+}
+
+/// What calls that change something are made with: never repeated by the SDK, which cannot know whether the first one
+/// has acted.
+pub(super) fn once() -> Builder {
+    let times =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(UPLOAD_TIMEOUT).build();
+    Builder::new().retry_config(RetryConfig::disabled()).timeout_config(times)
+}
