@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 
 use crate::engine::session::Outside;
 use crate::exec::receipt::{self, Effect};
+use crate::exec::registries::Env;
 use crate::outside::git::{GitRef, local};
 
 /// The real world.
 pub(in crate::cli) struct RealOutside {
     root: PathBuf,
+    env: Env,
 }
 
 impl RealOutside {
-    /// For the project at `root`.
-    pub(in crate::cli) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+    /// For the project at `root`, under these variables.
+    pub(in crate::cli) fn new(root: &Path, env: &Env) -> Self {
+        Self { root: root.to_owned(), env: env.clone() }
     }
 }
 
@@ -28,6 +30,6 @@ impl Outside for RealOutside {
     }
 
     fn receipt(&self, effect: &Effect<'_>) -> receipt::Answer {
-        receipt::look_up(&self.root, effect)
+        receipt::look_up(&self.root, &self.env, effect)
     }
 }

@@ -177,7 +177,7 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
         observer,
         cache,
         env: process.env.clone(),
-        outside: Box::new(RealOutside::new(&root)),
+        outside: Box::new(RealOutside::new(&root, &process.env)),
         prepared: lock.prepared.clone(),
         go_toolchain: lock.file.go.clone(),
     };

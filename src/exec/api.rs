@@ -10,6 +10,7 @@ use crate::action::manifest::Manifest;
 use crate::action::result::{ActionResult, Content, Discovered, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
+use crate::exec::registries::Registries;
 use crate::graph::declared::Declared;
 use crate::graph::node::{Node, Pin};
 use crate::outside::process::cancel::Cancel;
@@ -33,6 +34,10 @@ pub struct World {
     pub cancel: Cancel,
     /// The caller's environment.
     pub env: BTreeMap<String, String>,
+    /// The layer stores that nodes publish in.
+    pub registries: Registries,
+    /// Whether the regions are those of a list, so that one which the account has not enabled is passed over.
+    pub pass_over_disabled: bool,
     /// Whether the network is off.
     pub offline: bool,
     /// Whether intermediate files are kept.
@@ -179,6 +184,8 @@ pub struct Produced {
     pub warnings: Vec<String>,
     /// What the lock should say of a source from now on.
     pub pin: Option<Pin>,
+    /// For an effect: nothing was done, and that is in order for now; the next run asks again.
+    pub left_undone: bool,
 }
 
 /// Why the work of a node did not succeed.

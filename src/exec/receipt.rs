@@ -7,6 +7,7 @@ use crate::action::verdict::ReceiptState;
 use crate::base::clock::format_utc;
 use crate::exec::api::{Job, WorkError, World};
 use crate::exec::publication::Publication;
+use crate::exec::registries::{Env, place, watched};
 use crate::graph::node::{Class, Kind, Node};
 use crate::layer::hashes::Sha256Sum;
 use crate::outside::registry::directory::DirectoryRegistry;
@@ -39,9 +40,11 @@ pub struct Answer {
 
 /// The fact of a `publish` that holds its number.
 pub(in crate::exec) const VERSION: &str = "version";
+/// The fact of a `publish` that was left undone, and why.
+pub const PASSED_OVER: &str = "passed-over";
 
 /// What tells this effect from every other; `None` for one that leaves no receipt.
-fn identity(effect: &Effect<'_>) -> Option<Identity> {
+fn identity(root: &Path, env: &Env, effect: &Effect<'_>) -> Option<Identity> {
     let named = |pairs: &[(&str, &str)]| -> Identity {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
@@ -53,18 +56,18 @@ fn identity(effect: &Effect<'_>) -> Option<Identity> {
             ("action", effect.action),
         ])),
         Kind::Publish(publish) => {
-            let registry = DirectoryRegistry::of_setting(Path::new(""), &publish.registry)?;
-            let publication = Publication::new(publish, effect.layer?).ok()?;
-            Some(publication.identity(&registry.place()))
+            let place = place(root, env, &publish.registry)?;
+            Some(Publication::new(publish, effect.layer?).ok()?.identity(&place))
         }
         _ => None,
     }
 }
 
-/// Looks for the receipt of an effect in the project at `root`. Reads files and nothing else.
-pub fn look_up(root: &Path, effect: &Effect<'_>) -> Answer {
+/// Looks for the receipt of an effect in the project at `root`, under the caller's variables. Reads files and nothing
+/// else.
+pub fn look_up(root: &Path, env: &Env, effect: &Effect<'_>) -> Answer {
     let missing = |watch| Answer { state: ReceiptState::Missing, result: None, watch };
-    let Some(identity) = identity(effect) else { return missing(Vec::new()) };
+    let Some(identity) = identity(root, env, effect) else { return missing(Vec::new()) };
     let (receipts, key) = (Receipts::of_project(root), ReceiptKey::of(&identity));
     let mut watch = vec![receipts.path(&key)];
     let Some(receipt) = receipts.read(&key) else { return missing(watch) };
@@ -73,15 +76,18 @@ pub fn look_up(root: &Path, effect: &Effect<'_>) -> Answer {
     }
     let Some(done) = receipt.done else { return missing(watch) };
     if let Kind::Publish(publish) = &effect.node.kind {
-        let stands = effect.layer.and_then(|layer| {
-            let publication = Publication::new(publish, layer).ok()?;
-            let registry = DirectoryRegistry::of_setting(root, &publish.registry)?;
-            let number = done.result.fact(VERSION)?.parse().ok()?;
-            watch.extend(registry.files(&publication.layer, number));
-            is_there(&registry, &publication, number).then_some(())
-        });
-        if stands.is_none() {
-            return missing(watch);
+        watch.extend(watched(root, env, &publish.registry));
+        // A folder says at once, by file reads, whether the version is still there; AWS is not asked.
+        if let Some(registry) = DirectoryRegistry::of_setting(root, &publish.registry) {
+            let stands = effect.layer.and_then(|layer| {
+                let publication = Publication::new(publish, layer).ok()?;
+                let number = done.result.fact(VERSION)?.parse().ok()?;
+                watch.extend(registry.files(&publication.layer, number));
+                is_there(&registry, &publication, number).then_some(())
+            });
+            if stands.is_none() {
+                return missing(watch);
+            }
         }
     }
     if done.action != effect.action {
@@ -123,7 +129,7 @@ pub(in crate::exec) fn begin(world: &World, job: &Job) -> Result<(), WorkError> 
         return Ok(());
     }
     let action = job.manifest.action.to_hex();
-    let Some(identity) = identity(&effect_of(job, &action)) else { return Ok(()) };
+    let Some(identity) = identity(&world.root, &world.env, &effect_of(job, &action)) else { return Ok(()) };
     let intent = Intent { run: world.run.clone(), at: world.clock.unix_seconds(), action };
     Receipts::of_project(&world.root).begin(&identity, intent).map_err(unwritten(&world.root))
 }
@@ -137,7 +143,7 @@ pub(in crate::exec) fn complete(world: &World, job: &Job, result: &ActionResult)
         return Ok(());
     }
     let action = job.manifest.action.to_hex();
-    let Some(identity) = identity(&effect_of(job, &action)) else { return Ok(()) };
+    let Some(identity) = identity(&world.root, &world.env, &effect_of(job, &action)) else { return Ok(()) };
     let done = Done { result: result.clone(), action };
     Receipts::of_project(&world.root).complete(&identity, done).map_err(unwritten(&world.root))
 }
@@ -184,7 +190,7 @@ mod tests {
 
     fn ask(world: &World, job: &Job, pipeline: &str) -> Answer {
         let action = job.manifest.action.to_hex();
-        look_up(&world.root, &Effect { pipeline, node: &job.node, action: &action, layer: None })
+        look_up(&world.root, &world.env, &Effect { pipeline, node: &job.node, action: &action, layer: None })
     }
 
     fn run(world: &mut World, job: &Job, exit: i32) -> bool {
@@ -220,7 +226,7 @@ mod tests {
         assert!(run(&mut world, &job, 0));
         assert!(Receipts::of_project(&world.root).all().unwrap().is_empty());
         let group = node("all", Kind::Group, Class::Pure);
-        let answer = look_up(&world.root, &Effect { pipeline: "p", node: &group, action: "", layer: None });
+        let answer = look_up(&world.root, &world.env, &Effect { pipeline: "p", node: &group, action: "", layer: None });
         assert!(answer.state == ReceiptState::Missing && answer.watch.is_empty());
     }
 }

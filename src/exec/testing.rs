@@ -9,6 +9,7 @@ use crate::action::result::{ActionResult, Content, FileContent, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::exec::api::{Dep, Job, Log, World};
+use crate::exec::registries::Registries;
 use crate::graph::node::{Class, Kind, Node};
 use crate::layer::arch::Arch;
 use crate::outside::process::cancel::Cancel;
@@ -61,6 +62,8 @@ pub(in crate::exec) fn world(dir: &Path) -> World {
         runner: Box::new(NoCommands),
         cancel: Cancel::new().unwrap(),
         env: BTreeMap::new(),
+        registries: Registries::new(&root, &BTreeMap::new(), true),
+        pass_over_disabled: false,
         offline: true,
         live_output: false,
         keep_temp: false,

@@ -214,7 +214,7 @@ impl Worker<'_> {
     /// Turns what was made into a result, and records it.
     fn finish(&mut self, produced: Produced, log: &[u8], started: u64) -> Result<Success, WorkError> {
         let node = &self.job.node;
-        let Produced { outputs, facts, measurements, mut discovered, changed_inputs, warnings, pin } = produced;
+        let Produced { outputs, facts, measurements, mut discovered, changed_inputs, warnings, pin, left_undone } = produced;
         let changed_inputs: Vec<String> = self.changed_inputs().into_iter().chain(changed_inputs).collect();
         self.warnings.extend(warnings);
         for output in &outputs {
@@ -237,6 +237,7 @@ impl Worker<'_> {
         let result = Arc::new(result);
         if changed_inputs.is_empty() {
             match node.class {
+                Class::Effect if left_undone => {}
                 Class::Effect => receipt::complete(self.world, self.job, &result)?,
                 Class::Pure | Class::Volatile | Class::Sink => self.record(&result, &discovered),
             }

@@ -131,7 +131,7 @@ impl<'a> Around<'a> {
         self.dependencies(None, Span::default()).ok();
         let mut inner = self.inner.borrow_mut();
         let settings: Found<SettingsFile> = inner.read_yaml(self.root, SETTINGS);
-        let mut problems = settings.as_ref().and_then(|file| file.cache.limits().err()).unwrap_or_default();
+        let mut problems = settings.as_ref().map(SettingsFile::problems).unwrap_or_default();
         problems.extend(inner.regions.iter().filter_map(Found::as_ref).flat_map(RegionsFile::problems));
         // Each once: bases hand theirs down.
         let mut configs: BTreeSet<(String, Span)> = BTreeSet::new();

@@ -215,6 +215,24 @@ impl RegionsFile {
 pub struct SettingsFile {
     /// The user's cache.
     pub cache: CacheSettings,
+    /// AWS accounts that may be published to, each as its 12 digits in quotes; any if there are none.
+    pub accounts: Texts,
+}
+
+impl SettingsFile {
+    /// Everything that is wrong with the settings.
+    pub fn problems(&self) -> Vec<Diagnostic> {
+        let mut problems = self.cache.limits().err().unwrap_or_default();
+        let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        for account in self.accounts.items.iter().filter(|account| !is_account(&account.value)) {
+            problems.push(
+                Diagnostic::error(format!("`{}` is no AWS account", account.value))
+                    .label(account.span, "expected 12 digits")
+                    .help("write it in quotes: without them, leading zeros may be lost in other tools"),
+            );
+        }
+        problems
+    }
 }
 
 /// Limits of the cache.

@@ -10,11 +10,9 @@ use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
+use crate::cli::settings::settings;
 use crate::cli::workspace;
 use crate::event::{Event, EventSink};
-use crate::project::around::SETTINGS;
-use crate::spec::config::SettingsFile;
-use crate::spec::yaml::{Limits, read};
 use crate::store::atomic;
 use crate::store::bundle::Export;
 use crate::store::cache::Cache;
@@ -99,22 +97,12 @@ pub(in crate::cli) fn gc_daily(process: &Process, root: &Path, cache: &Cache, si
 /// Limits from `config/ocelot.yaml`, if there is one here.
 fn policy(process: &Process, root: &Path) -> Result<GcPolicy, Stop> {
     let mut policy = GcPolicy::default();
-    let Ok(text) = std::fs::read_to_string(root.join(SETTINGS)) else { return Ok(policy) };
-    let mut sources = crate::base::diag::SourceMap::default();
-    let source = sources.add(SETTINGS, text.as_str());
-    let mut problems = Vec::new();
-    let file: Option<SettingsFile> = read(source, &text, &Limits::default(), &mut problems);
-    match file.unwrap_or_default().cache.limits() {
-        Ok((bytes, days)) => {
-            policy.max_bytes = bytes.unwrap_or(policy.max_bytes);
-            policy.max_age_days = days.unwrap_or(policy.max_age_days);
-        }
-        Err(wrong) => problems.extend(wrong),
+    // Problems of the file were told when it was read.
+    if let Ok((bytes, days)) = settings(process, root)?.cache.limits() {
+        policy.max_bytes = bytes.unwrap_or(policy.max_bytes);
+        policy.max_age_days = days.unwrap_or(policy.max_age_days);
     }
-    if problems.is_empty() {
-        return Ok(policy);
-    }
-    Err(Stop { exit: Exit::Usage, text: crate::base::diag::render(&sources, &problems, process.colors()) })
+    Ok(policy)
 }
 
 fn gc(process: &Process) -> Result<Exit, Stop> {

@@ -9,7 +9,7 @@ mod plan;
 mod run;
 mod schema;
 mod update;
-mod validate;
+pub(in crate::cli) mod validate;
 mod verify;
 mod why;
 

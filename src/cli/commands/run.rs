@@ -10,6 +10,7 @@ use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::{self, Interrupts};
+use crate::cli::preflight;
 use crate::cli::process::Process;
 use crate::cli::selection::{self, Selection};
 use crate::cli::sink;
@@ -20,11 +21,13 @@ use crate::engine::session::Options;
 use crate::event::{Counts, Event, EventSink};
 use crate::exec::api::World;
 use crate::exec::outputs::remove_any;
+use crate::exec::registries::Registries;
 use crate::graph::build::does_work;
 use crate::graph::node::{Kind, Node};
 use crate::outside::process::redact::Redactor;
 use crate::outside::process::runner::{LocalRunner, Patience};
 use crate::outside::process::watcher::{Finished, WatcherHandle, WatcherSpec};
+use crate::project::params::Sets;
 use crate::sched::machine::End;
 use crate::store::look::Looker;
 
@@ -111,6 +114,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     workspace.session.options.writes_lock = super::update::writes_lock(process, &workspace);
     prepare(process, &mut workspace)?;
     unknown_tags::refuse(process, &workspace)?;
+    let registries = Registries::new(&root, &process.env, process.common.offline);
+    preflight::check(process, &mut workspace, &registries)?;
 
     let watcher = Arc::new(WatcherHandle::new(WatcherSpec {
         program: std::env::current_exe().unwrap_or_else(|_| "ocelot".into()),
@@ -127,6 +132,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         runner: Box::new(LocalRunner::new(Patience::default(), Some(Arc::clone(&watcher)))),
         cancel: interrupts.cancel().clone(),
         env: process.env.clone(),
+        registries,
+        pass_over_disabled: asks_for_all(&workspace.selection.sets),
         offline: process.common.offline,
         keep_temp: how.keep_temp,
         live_output: process.common.verbose || process.common.output == OutputForm::Json,
@@ -202,16 +209,17 @@ fn file_clock(root: &Path) -> i64 {
     std::fs::metadata(root.join(".ocelot/lock")).map_or(0, |meta| meta.mtime() * 1_000_000_000 + meta.mtime_nsec())
 }
 
+/// Whether the regions are all that the project publishes in, rather than ones that a person named.
+fn asks_for_all(sets: &Sets) -> bool {
+    sets.get("region").is_some_and(|given| given.iter().flat_map(|text| text.split(',')).any(|text| text.trim() == "all"))
+}
+
 /// Work of this run that this version cannot do is refused before anything starts.
 fn refuse_unsupported(workspace: &Workspace) -> Result<(), Stop> {
     let graph = &workspace.session.graph;
     for id in graph.ids().filter(|id| workspace.wanted[id.index()]) {
         let node = graph.node(id);
         let problem = match &node.kind {
-            Kind::Publish(publish) if publish.registry == "aws" => Some((
-                "publishing to AWS is not available in this version",
-                "publish into a folder with `--set registry=directory:build/registry`, or not at all: `build --skip-publish`",
-            )),
             Kind::Release(_) => {
                 Some(("GitHub Releases are not available in this version", "leave the node out of the targets"))
             }

@@ -12,7 +12,9 @@ use crate::engine::observe::Observer;
 use crate::engine::outcome::RunOutcome;
 use crate::engine::snapshot::{Change, NodeChange, Settled, Snapshot, Standing};
 use crate::engine::state::{Row, StateDir};
+use crate::exec::registries::AWS;
 use crate::graph::node::Kind;
+use crate::outside::registry::aws::credentials::VARIABLES;
 use crate::store::{atomic, tail};
 
 pub(super) fn save_table(state: &StateDir, observer: &Observer) -> Result<(), Stop> {
@@ -128,8 +130,11 @@ impl Workspace {
         let graph = &self.session.graph;
         let mut names = BTreeSet::from(["PATH"]);
         for id in graph.ids().filter(|id| self.wanted[id.index()]) {
-            if let Kind::Exec(exec) = &graph.node(id).kind {
-                names.extend(exec.pass_env.iter().map(String::as_str));
+            match &graph.node(id).kind {
+                Kind::Exec(exec) => names.extend(exec.pass_env.iter().map(String::as_str)),
+                // Other credentials may be of another account, for which other receipts count.
+                Kind::Publish(publish) if publish.registry == AWS => names.extend(VARIABLES),
+                _ => {}
             }
         }
         let digest = |name: &str| self.session.env.get(name).map(|value| BlobDigest::of(value.as_bytes()));

@@ -1,6 +1,5 @@
 //! `publish`: reconciles one layer in one region.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
@@ -12,7 +11,6 @@ use crate::graph::node::Publish;
 use crate::layer::description::LayerDescription;
 use crate::layer::hashes::Sha256Sum;
 use crate::outside::process::cancel::Level;
-use crate::outside::registry::directory::DirectoryRegistry;
 use crate::outside::registry::{ErrorKind, LayerRegistry, RegistryError};
 
 /// Finds the layer or publishes it, and shares it as declared.
@@ -22,17 +20,8 @@ pub(in crate::exec) fn run(
     publish: &Publish,
     log: &mut dyn Log,
 ) -> Result<Produced, WorkError> {
-    let registry = registry(&world.root, publish)?;
-    run_in(&registry, world, job, publish, log)
-}
-
-fn registry(root: &Path, publish: &Publish) -> Result<DirectoryRegistry, WorkError> {
-    DirectoryRegistry::of_setting(root, &publish.registry).ok_or_else(|| {
-        WorkError::Invalid(format!(
-            "there is no registry `{}` here; write `directory:PATH`, or run with --skip-publish",
-            publish.registry
-        ))
-    })
+    let registry = world.registries.open(&publish.registry)?;
+    run_in(registry.as_ref(), world, job, publish, log)
 }
 
 fn run_in(
@@ -59,9 +48,34 @@ fn run_in(
     };
     let description = description.text().map_err(|error| WorkError::Invalid(error.to_string()))?;
     let wanted = Wanted { publication: &publication, zip: &zip, description: &description };
-    let done = reconcile(registry, &wanted, &mut Around { world, job })?;
+    let done = match reconcile(registry, &wanted, &mut Around { world, job }) {
+        Err(Failed::Registry(error)) if error.kind == ErrorKind::NotEnabled && world.pass_over_disabled => {
+            log.line(&format!("passed over: {}", error.problem));
+            return passed_over(publish, &publication, job, &error);
+        }
+        done => done.map_err(Failed::into_work_error)?,
+    };
     log.line(&format!("{} {}", if done.published { "published" } else { "adopted" }, done.version.arn));
     produced(publish, &publication, job, done)
+}
+
+/// What stands for a region that the account has not enabled, when all regions were asked for.
+fn passed_over(
+    publish: &Publish,
+    publication: &Publication,
+    job: &Job,
+    error: &RegistryError,
+) -> Result<Produced, WorkError> {
+    let facts = [
+        (receipt::PASSED_OVER, "not enabled".to_owned()),
+        ("layer-name", publication.layer.name.clone()),
+        ("region", publication.layer.region.clone()),
+        ("registry", publish.registry.clone()),
+        ("arch", job.fact("layer", "arch")?.to_owned()),
+        ("distribution", job.fact("layer", "distribution")?.to_owned()),
+    ];
+    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Ok(Produced { facts, warnings: vec![error.problem.clone()], left_undone: true, ..Produced::default() })
 }
 
 fn produced(publish: &Publish, publication: &Publication, job: &Job, done: Reconciled) -> Result<Produced, WorkError> {
@@ -87,19 +101,40 @@ struct Around<'a> {
 }
 
 impl Surroundings for Around<'_> {
-    type Error = WorkError;
+    type Error = Failed;
 
-    fn intend(&mut self) -> Result<(), WorkError> {
+    fn intend(&mut self) -> Result<(), Failed> {
         if self.world.cancel.is_raised() {
-            return Err(WorkError::Cancelled);
+            return Err(Failed::Work(WorkError::Cancelled));
         }
-        receipt::begin(self.world, self.job)
+        receipt::begin(self.world, self.job).map_err(Failed::Work)
     }
 
-    fn pause(&mut self, time: Duration) -> Result<(), WorkError> {
+    fn pause(&mut self, time: Duration) -> Result<(), Failed> {
         match self.world.cancel.pause_at(Level::None, time) {
             Level::None => Ok(()),
-            Level::Graceful | Level::Now => Err(WorkError::Cancelled),
+            Level::Graceful | Level::Now => Err(Failed::Work(WorkError::Cancelled)),
+        }
+    }
+}
+
+/// Why reconciling ended without success.
+enum Failed {
+    Registry(RegistryError),
+    Work(WorkError),
+}
+
+impl From<RegistryError> for Failed {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(error)
+    }
+}
+
+impl Failed {
+    fn into_work_error(self) -> WorkError {
+        match self {
+            Self::Registry(error) => error.into(),
+            Self::Work(error) => error,
         }
     }
 }
@@ -154,7 +189,7 @@ mod tests {
         let action = job.manifest.action.to_hex();
         let layer = job.deps[0].result.as_deref();
         let effect = Effect { pipeline: &job.pipeline, node: &job.node, action: &action, layer };
-        let answer = look_up(&world.root, &effect);
+        let answer = look_up(&world.root, &world.env, &effect);
         (answer.state, answer.result, answer.watch.len())
     }
 
@@ -237,9 +272,9 @@ mod tests {
                 let dir = tempfile::tempdir().unwrap();
                 let (world, publish) = (world(dir.path()), publish());
                 let job = publish_job(&world, &publish);
-                let registry = registry(&world.root, &publish).unwrap();
+                let registry = world.registries.open(&publish.registry).unwrap();
                 let fault = Fault { call, when, kind: ErrorKind::Denied };
-                let faulty = FaultyRegistry::new(&registry, &[fault]);
+                let faulty = FaultyRegistry::new(registry.as_ref(), &[fault]);
                 assert!(run_in(&faulty, &world, &job, &publish, &mut Printed::default()).is_err());
                 let expected = if call == 0 { ReceiptState::Missing } else { ReceiptState::OpenIntent };
                 assert_eq!(ask(&world, &job).0, expected, "{call} {when:?}");
@@ -255,7 +290,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let world = world(dir.path());
         for (publish, text) in [
-            (Publish { registry: "aws".into(), ..publish() }, "--skip-publish"),
+            (Publish { registry: "s3".into(), ..publish() }, "directory:PATH"),
             (Publish { runtimes: vec!["cobol".into()], ..publish() }, "no such runtime"),
             (Publish { name: "x".repeat(150), ..publish() }, "takes 140"),
         ] {

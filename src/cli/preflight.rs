@@ -1,0 +1,120 @@
+//! Before anything is built for AWS: are there credentials, and are they of an account that may be published to?
+//!
+//! A build takes minutes, and nobody wants to learn at its end that a login has expired.
+
+use std::collections::BTreeSet;
+
+use crate::action::verdict::Verdict;
+use crate::cli::exit::Stop;
+use crate::cli::process::Process;
+use crate::cli::settings::settings;
+use crate::cli::workspace::Workspace;
+use crate::exec::registries::{AWS, Registries, remember};
+use crate::graph::node::{Kind, Publish};
+use crate::layer::limits::check_runtimes;
+use crate::layer::regions::Partition;
+use crate::outside::registry::aws::Account;
+use crate::outside::registry::{ErrorKind, RegistryError};
+
+/// Looks at the wanted `publish` nodes, and if one of AWS has something to do, asks whose the credentials are.
+///
+/// # Errors
+/// Runtimes that Lambda does not take; no credentials, or those of another account or partition than is wanted.
+pub(in crate::cli) fn check(
+    process: &Process,
+    workspace: &mut Workspace,
+    registries: &Registries,
+) -> Result<(), Stop> {
+    let graph = std::sync::Arc::clone(&workspace.session.graph);
+    let wanted = workspace.wanted.clone();
+    let publishes = || {
+        graph.ids().filter(|id| wanted[id.index()]).filter_map(|id| match &graph.node(id).kind {
+            Kind::Publish(publish) => Some((id, publish.as_ref())),
+            _ => None,
+        })
+    };
+    for (id, publish) in publishes() {
+        check_runtimes(publish.runtimes.iter().map(String::as_str))
+            .map_err(|error| Stop::usage(format!("`{}`: {error}", graph.node(id).name)))?;
+    }
+    if !publishes().any(|(_, publish)| publish.registry == AWS) {
+        return Ok(());
+    }
+    let plan = workspace.session.plan(&wanted).map_err(|errors| {
+        crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors)
+    })?;
+    let is_due = |decision: &crate::action::verdict::Decision| decision.verdict != Verdict::Fresh;
+    let due: Vec<&Publish> = publishes()
+        .filter(|(id, publish)| publish.registry == AWS && plan.decisions[id.index()].as_ref().is_some_and(is_due))
+        .map(|(_, publish)| publish)
+        .collect();
+    if due.is_empty() {
+        return Ok(());
+    }
+    let root = &workspace.selection.pipeline.root;
+    let allowed: Vec<String> =
+        settings(process, root)?.accounts.items.into_iter().map(|account| account.value).collect();
+    let account = registries.aws().and_then(|aws| aws.account()).map_err(no_account)?;
+    fits(&account, &allowed, &due)?;
+    remember(root, &process.env, &account)
+        .map_err(|error| Stop::environment(format!("cannot write below {}/.ocelot/receipts: {error}", root.display())))
+}
+
+fn no_account(error: RegistryError) -> Stop {
+    let hint = match error.kind {
+        ErrorKind::Denied => {
+            "set AWS_PROFILE, or log in again (`aws sso login`, `aws login`); `--skip-publish` builds without publishing"
+        }
+        _ => "nothing was built or published; run again when AWS can be reached, or build with `--skip-publish`",
+    };
+    Stop::environment(error).hint(hint)
+}
+
+/// Whether the account may be published to, and has the regions that are due.
+fn fits(account: &Account, allowed: &[String], due: &[&Publish]) -> Result<(), Stop> {
+    if !allowed.is_empty() && !allowed.contains(&account.id) {
+        let problem = format!("the credentials are of account {} ({})", account.id, account.arn);
+        let hint = format!("`accounts:` in config/ocelot.yaml allows {}; use their profile", allowed.join(", "));
+        return Err(Stop::environment(problem).hint(hint));
+    }
+    let foreign = |region: &&str| Partition::of_region(region).name != account.partition;
+    let foreign: BTreeSet<&str> = due.iter().map(|publish| publish.region.as_str()).filter(foreign).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    let regions = foreign.into_iter().collect::<Vec<_>>().join(", ");
+    let problem = format!("account {} is in partition `{}`, which does not have {regions}", account.id, account.partition);
+    Err(Stop::environment(problem).hint("publish to each partition with its own credentials and `--region`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publish(region: &str) -> Publish {
+        Publish {
+            region: region.into(),
+            name: "ocel".into(),
+            group: "local".into(),
+            version: String::new(),
+            runtimes: Vec::new(),
+            public: false,
+            registry: AWS.into(),
+            license: "Apache-2.0".into(),
+        }
+    }
+
+    #[test]
+    fn the_account_and_its_partition_have_to_fit() {
+        let account = Account { id: "111111111111".into(), partition: "aws".into(), arn: "arn:aws:sts::1:x".into() };
+        let (here, china) = (publish("eu-west-1"), publish("cn-north-1"));
+        let fits = |allowed: &[&str], due: &[&Publish]| {
+            let allowed: Vec<String> = allowed.iter().map(|id| (*id).to_owned()).collect();
+            fits(&account, &allowed, due).map_err(|stop| stop.text)
+        };
+        assert_eq!(fits(&[], &[&here]), Ok(()));
+        assert_eq!(fits(&["222222222222", "111111111111"], &[&here]), Ok(()));
+        assert!(fits(&["222222222222"], &[&here]).unwrap_err().contains("allows 222222222222"));
+        assert!(fits(&[], &[&here, &china]).unwrap_err().contains("does not have cn-north-1"));
+    }
+}

@@ -1,0 +1,163 @@
+//! Which layer store a `publish` means, and whose it is: opened once for a run, and known without a socket.
+//!
+//! A receipt of AWS counts for one account. Which account the caller's credentials are of is asked of AWS when something
+//! is to be published, and remembered under the fingerprint of the credentials, so that a run with nothing to do finds
+//! its receipts by reading files.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::outside::registry::aws::credentials::{endpoint, files, fingerprint};
+use crate::outside::registry::aws::{Account, AwsRegistry};
+use crate::outside::registry::directory::DirectoryRegistry;
+use crate::outside::registry::{ErrorKind, LayerRegistry, Place, RegistryError};
+use crate::store::atomic;
+
+/// The setting that means AWS Lambda.
+pub const AWS: &str = "aws";
+
+/// The caller's variables.
+pub type Env = BTreeMap<String, String>;
+
+/// The stores that a run uses.
+pub struct Registries {
+    root: PathBuf,
+    profile: Option<String>,
+    offline: bool,
+    aws: OnceLock<Result<Arc<AwsRegistry>, RegistryError>>,
+}
+
+impl Registries {
+    /// For the project at `root`. Nothing is opened yet.
+    pub fn new(root: &Path, env: &Env, offline: bool) -> Self {
+        let profile = env.get("AWS_PROFILE").filter(|name| !name.is_empty()).cloned();
+        Self { root: root.to_owned(), profile, offline, aws: OnceLock::new() }
+    }
+
+    /// The store of a setting: `aws`, or `directory:PATH`.
+    ///
+    /// # Errors
+    /// Another setting; AWS without network.
+    pub fn open(&self, setting: &str) -> Result<Arc<dyn LayerRegistry>, RegistryError> {
+        if setting == AWS {
+            return Ok(self.aws()?);
+        }
+        match DirectoryRegistry::of_setting(&self.root, setting) {
+            Some(registry) => Ok(Arc::new(registry)),
+            None => Err(RegistryError::new(
+                ErrorKind::Invalid,
+                format!("open the registry `{setting}`"),
+                "there is no such kind of registry; write `aws` or `directory:PATH`",
+            )),
+        }
+    }
+
+    /// AWS Lambda.
+    ///
+    /// # Errors
+    /// Without network, or if the clients cannot be started.
+    pub fn aws(&self) -> Result<Arc<AwsRegistry>, RegistryError> {
+        if self.offline {
+            let problem = "the network is not to be used (`--offline`)";
+            return Err(RegistryError::new(ErrorKind::Denied, "reach AWS Lambda", problem));
+        }
+        let made = self.aws.get_or_init(|| AwsRegistry::new(self.profile.as_deref()).map(Arc::new));
+        made.clone()
+    }
+}
+
+/// What is remembered of an account.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Remembered {
+    account: String,
+    partition: String,
+}
+
+fn variable(env: &Env) -> impl Fn(&str) -> Option<String> + '_ {
+    |name| env.get(name).cloned()
+}
+
+/// Where the account is remembered of the credentials that would be used now.
+fn memory(root: &Path, env: &Env) -> PathBuf {
+    let fingerprint = fingerprint(&variable(env), &|file| std::fs::read_to_string(file).ok());
+    root.join(".ocelot/receipts/accounts").join(format!("{fingerprint}.json"))
+}
+
+/// Remembers whose credentials these are.
+///
+/// # Errors
+/// As the file system says.
+pub fn remember(root: &Path, env: &Env, account: &Account) -> io::Result<()> {
+    let remembered = Remembered { account: account.id.clone(), partition: account.partition.clone() };
+    atomic::write(&memory(root, env), &serde_json::to_vec_pretty(&remembered)?, true)
+}
+
+/// The store of a setting, told without opening it; `None` for one that is not known, and for AWS while nobody has asked
+/// whose the credentials are.
+pub fn place(root: &Path, env: &Env, setting: &str) -> Option<Place> {
+    if setting != AWS {
+        return Some(DirectoryRegistry::of_setting(root, setting)?.place());
+    }
+    let known: Remembered = serde_json::from_slice(&std::fs::read(memory(root, env)).ok()?).ok()?;
+    Some(Place {
+        kind: AWS,
+        endpoint: endpoint(&variable(env)),
+        partition: Some(known.partition),
+        account: Some(known.account),
+    })
+}
+
+/// Files whose change may make another account of the same setting.
+pub fn watched(root: &Path, env: &Env, setting: &str) -> Vec<PathBuf> {
+    if setting != AWS {
+        return Vec::new();
+    }
+    let mut watched = files(&variable(env));
+    watched.push(memory(root, env));
+    watched
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Env {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn an_account_is_known_while_the_credentials_are_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (env(&[("AWS_ACCESS_KEY_ID", "AKIAA")]), env(&[("AWS_ACCESS_KEY_ID", "AKIAB")]));
+        let account = |id: &str| Account { id: id.into(), partition: "aws".into(), arn: String::new() };
+        assert_eq!(place(dir.path(), &a, AWS), None);
+        remember(dir.path(), &a, &account("111111111111")).unwrap();
+        remember(dir.path(), &b, &account("222222222222")).unwrap();
+        let known = |env: &Env| place(dir.path(), env, AWS).unwrap().account.unwrap();
+        assert_eq!((known(&a), known(&b)), ("111111111111".to_owned(), "222222222222".to_owned()));
+        // Other credentials, or the same at another address, are not known.
+        assert_eq!(place(dir.path(), &env(&[("AWS_ACCESS_KEY_ID", "AKIAC")]), AWS), None);
+        let moved = env(&[("AWS_ACCESS_KEY_ID", "AKIAA"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]);
+        assert_eq!(place(dir.path(), &moved, AWS), None);
+        // What cannot be read is not known.
+        std::fs::write(memory(dir.path(), &a), "{").unwrap();
+        assert_eq!(place(dir.path(), &a, AWS), None);
+    }
+
+    #[test]
+    fn a_folder_is_known_at_once_and_other_settings_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let registries = Registries::new(dir.path(), &Env::new(), true);
+        assert_eq!(place(dir.path(), &Env::new(), "directory:layers").unwrap().endpoint, "layers");
+        assert!(registries.open("directory:layers").is_ok());
+        assert_eq!(place(dir.path(), &Env::new(), "s3"), None);
+        let refused = |setting| registries.open(setting).err().expect("an error").to_string();
+        assert!(refused("s3").contains("directory:PATH"));
+        assert!(refused(AWS).contains("--offline"));
+    }
+}
