@@ -39,6 +39,9 @@ pub struct Common {
     /// Use this lock file instead of `ocelot.lock`.
     #[arg(long, global = true, value_name = "FILE")]
     pub lock: Option<String>,
+    /// Use this profile of the AWS configuration; as AWS_PROFILE does.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Fail at once if another run is at work in this workspace, instead of waiting for it.
     #[arg(long, global = true)]
     pub no_wait: bool,

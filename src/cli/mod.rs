@@ -49,10 +49,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsS
 }
 
 fn process(cli: &Cli, environment: Vec<(OsString, OsString)>) -> Result<Process, Stop> {
-    let env: BTreeMap<String, String> = environment
+    let mut env: BTreeMap<String, String> = environment
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    if let Some(profile) = &cli.common.profile {
+        env.insert("AWS_PROFILE".to_owned(), profile.clone());
+    }
     let wanted = cli.common.dir.as_ref().map_or_else(|| PathBuf::from("."), PathBuf::from);
     let dir = std::fs::canonicalize(&wanted)
         .map_err(|error| Stop::usage(format!("cannot work in {}: {error}", wanted.display())))?;

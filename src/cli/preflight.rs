@@ -20,11 +20,7 @@ use crate::outside::registry::{ErrorKind, RegistryError};
 ///
 /// # Errors
 /// Runtimes that Lambda does not take; no credentials, or those of another account or partition than is wanted.
-pub(in crate::cli) fn check(
-    process: &Process,
-    workspace: &mut Workspace,
-    registries: &Registries,
-) -> Result<(), Stop> {
+pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, registries: &Registries) -> Result<(), Stop> {
     let graph = std::sync::Arc::clone(&workspace.session.graph);
     let wanted = workspace.wanted.clone();
     let publishes = || {
@@ -40,9 +36,10 @@ pub(in crate::cli) fn check(
     if !publishes().any(|(_, publish)| publish.registry == AWS) {
         return Ok(());
     }
-    let plan = workspace.session.plan(&wanted).map_err(|errors| {
-        crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors)
-    })?;
+    let plan = workspace
+        .session
+        .plan(&wanted)
+        .map_err(|errors| crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors))?;
     let is_due = |decision: &crate::action::verdict::Decision| decision.verdict != Verdict::Fresh;
     let due: Vec<&Publish> = publishes()
         .filter(|(id, publish)| publish.registry == AWS && plan.decisions[id.index()].as_ref().is_some_and(is_due))
@@ -83,7 +80,8 @@ fn fits(account: &Account, allowed: &[String], due: &[&Publish]) -> Result<(), S
         return Ok(());
     }
     let regions = foreign.into_iter().collect::<Vec<_>>().join(", ");
-    let problem = format!("account {} is in partition `{}`, which does not have {regions}", account.id, account.partition);
+    let problem =
+        format!("account {} is in partition `{}`, which does not have {regions}", account.id, account.partition);
     Err(Stop::environment(problem).hint("publish to each partition with its own credentials and `--region`"))
 }
 

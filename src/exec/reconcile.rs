@@ -18,6 +18,10 @@ pub(in crate::exec) const PUBLIC_STATEMENT: &str = "ocelot-public";
 const UNMARKED: usize = 5;
 /// Calls of one kind before an error is passed on.
 const ATTEMPTS: u32 = 4;
+/// Seconds between looks for a version whose publication had no answer, before it counts as not published: listings lag.
+const LOST: [u64; 5] = [1, 2, 4, 8, 15];
+/// Seconds between calls about a version just made that the store does not show yet.
+const LATE: [u64; 6] = [1, 2, 4, 8, 15, 30];
 
 /// What is to be there, and its bytes.
 pub(in crate::exec) struct Wanted<'a> {
@@ -60,7 +64,7 @@ pub(in crate::exec) fn reconcile<S: Surroundings>(
     wanted: &Wanted<'_>,
     around: &mut S,
 ) -> Result<Reconciled, S::Error> {
-    Reconcile { registry, wanted, around, intended: false, warnings: Vec::new() }.run()
+    Reconcile { registry, wanted, around, intended: false, made: false, warnings: Vec::new() }.run()
 }
 
 struct Reconcile<'a, S> {
@@ -68,6 +72,8 @@ struct Reconcile<'a, S> {
     wanted: &'a Wanted<'a>,
     around: &'a mut S,
     intended: bool,
+    /// Whether the version that is spoken of was made a moment ago.
+    made: bool,
     warnings: Vec<String>,
 }
 
@@ -77,6 +83,7 @@ impl<S: Surroundings> Reconcile<'_, S> {
             Some(found) => (found, false),
             None => self.publish()?,
         };
+        self.made = published;
         if !published {
             self.compare(&version);
         }
@@ -143,12 +150,16 @@ impl<S: Surroundings> Reconcile<'_, S> {
             attempt += 1;
             match registry.publish(&publication.layer, &new) {
                 Ok(made) => break made,
-                Err(error) if attempt < ATTEMPTS && error.kind.may_pass_later() => self.pause(attempt)?,
+                Err(error) if attempt < ATTEMPTS && error.kind.may_pass_later() => {
+                    self.around.pause(back_off(attempt, &publication.layer.name))?;
+                }
                 Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Ambiguous => {
-                    self.pause(attempt)?;
-                    if let Some(found) = self.find(None)? {
-                        // It may be ours, it may be another publisher's: it is not deleted in either case.
-                        return Ok((found, false));
+                    for seconds in LOST {
+                        self.around.pause(Duration::from_secs(seconds))?;
+                        if let Some(found) = self.find(None)? {
+                            // It may be ours, it may be another publisher's: it is not deleted in either case.
+                            return Ok((found, false));
+                        }
                     }
                 }
                 Err(error) => return Err(error.into()),
@@ -236,10 +247,6 @@ impl<S: Surroundings> Reconcile<'_, S> {
         Ok(())
     }
 
-    fn pause(&mut self, attempt: u32) -> Result<(), S::Error> {
-        self.around.pause(Duration::from_secs(1 << attempt.min(6)))
-    }
-
     /// A call that only reads: one whose answer is lost is repeated too.
     fn ask<T>(&mut self, call: impl FnMut() -> Result<T, RegistryError>) -> Result<T, Failure<S::Error>> {
         self.again(true, call)
@@ -251,18 +258,35 @@ impl<S: Surroundings> Reconcile<'_, S> {
         only_reads: bool,
         mut call: impl FnMut() -> Result<T, RegistryError>,
     ) -> Result<T, Failure<S::Error>> {
-        let harmless = |kind: ErrorKind| kind.may_pass_later() || (only_reads && kind == ErrorKind::Ambiguous);
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match call() {
-                Err(error) if attempt < ATTEMPTS && harmless(error.kind) => {
-                    self.pause(attempt).map_err(Failure::Around)?;
-                }
-                other => return other.map_err(Failure::Registry),
-            }
+            let error = match call() {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let again = match error.kind {
+                kind if kind.may_pass_later() => attempt < ATTEMPTS,
+                ErrorKind::Ambiguous => only_reads && attempt < ATTEMPTS,
+                _ => false,
+            };
+            let late =
+                (self.made && error.kind == ErrorKind::NotFound).then(|| LATE.get(attempt as usize - 1)).flatten();
+            let wait = match late {
+                Some(seconds) => Duration::from_secs(*seconds),
+                None if again => back_off(attempt, &self.wanted.publication.layer.name),
+                None => return Err(Failure::Registry(error)),
+            };
+            self.around.pause(wait).map_err(Failure::Around)?;
         }
     }
+}
+
+/// How long to wait after attempt `attempt`, from 1: longer each time, and not the same for every layer, since what is
+/// throttled together would come again together.
+fn back_off(attempt: u32, layer: &str) -> Duration {
+    let spread = layer.bytes().fold(u64::from(attempt), |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    Duration::from_millis((500 << attempt.min(6)) + spread % 500)
 }
 
 enum Failure<E> {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ use crate::store::atomic;
 /// The setting that means AWS Lambda.
 pub const AWS: &str = "aws";
 
+/// How long an upload to AWS may take, in seconds, where the usual five minutes do not fit.
+const UPLOAD_TIMEOUT: &str = "OCELOT_AWS_UPLOAD_TIMEOUT";
+
 /// The caller's variables.
 pub type Env = BTreeMap<String, String>;
 
@@ -27,6 +31,7 @@ pub type Env = BTreeMap<String, String>;
 pub struct Registries {
     root: PathBuf,
     profile: Option<String>,
+    upload_timeout: Option<Duration>,
     offline: bool,
     aws: OnceLock<Result<Arc<AwsRegistry>, RegistryError>>,
 }
@@ -35,7 +40,9 @@ impl Registries {
     /// For the project at `root`. Nothing is opened yet.
     pub fn new(root: &Path, env: &Env, offline: bool) -> Self {
         let profile = env.get("AWS_PROFILE").filter(|name| !name.is_empty()).cloned();
-        Self { root: root.to_owned(), profile, offline, aws: OnceLock::new() }
+        let seconds = env.get(UPLOAD_TIMEOUT).and_then(|text| text.trim().parse().ok());
+        let upload_timeout = seconds.map(Duration::from_secs);
+        Self { root: root.to_owned(), profile, upload_timeout, offline, aws: OnceLock::new() }
     }
 
     /// The store of a setting: `aws`, or `directory:PATH`.
@@ -65,7 +72,8 @@ impl Registries {
             let problem = "the network is not to be used (`--offline`)";
             return Err(RegistryError::new(ErrorKind::Denied, "reach AWS Lambda", problem));
         }
-        let made = self.aws.get_or_init(|| AwsRegistry::new(self.profile.as_deref()).map(Arc::new));
+        let made =
+            self.aws.get_or_init(|| AwsRegistry::new(self.profile.as_deref(), self.upload_timeout).map(Arc::new));
         made.clone()
     }
 }

@@ -214,7 +214,8 @@ impl Worker<'_> {
     /// Turns what was made into a result, and records it.
     fn finish(&mut self, produced: Produced, log: &[u8], started: u64) -> Result<Success, WorkError> {
         let node = &self.job.node;
-        let Produced { outputs, facts, measurements, mut discovered, changed_inputs, warnings, pin, left_undone } = produced;
+        let Produced { outputs, facts, measurements, mut discovered, changed_inputs, warnings, pin, left_undone } =
+            produced;
         let changed_inputs: Vec<String> = self.changed_inputs().into_iter().chain(changed_inputs).collect();
         self.warnings.extend(warnings);
         for output in &outputs {

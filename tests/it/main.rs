@@ -6,6 +6,7 @@
 mod support;
 
 mod affected;
+mod aws;
 mod cli_reference;
 mod diagnostics;
 mod discovered;

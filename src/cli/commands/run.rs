@@ -211,7 +211,8 @@ fn file_clock(root: &Path) -> i64 {
 
 /// Whether the regions are all that the project publishes in, rather than ones that a person named.
 fn asks_for_all(sets: &Sets) -> bool {
-    sets.get("region").is_some_and(|given| given.iter().flat_map(|text| text.split(',')).any(|text| text.trim() == "all"))
+    sets.get("region")
+        .is_some_and(|given| given.iter().flat_map(|text| text.split(',')).any(|text| text.trim() == "all"))
 }
 
 /// Work of this run that this version cannot do is refused before anything starts.

@@ -1,5 +1,8 @@
 //! What every integration test uses: a project in a temporary folder, with a cache and a home of its own.
 
+pub mod moto;
+pub mod proxy;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For calls that carry no zip.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// For an upload of up to 50 MB to the other side of the world; 60 s were too few for others.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
+pub(super) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Lambda stays silent while it unpacks a layer; the SDK's own patience of 5 s takes that for a stall.
 const STALL_GRACE: Duration = Duration::from_secs(60);
 const READ_ATTEMPTS: u32 = 3;
@@ -121,8 +121,7 @@ impl Connection {
 
 /// What calls that change something are made with: never repeated by the SDK, which cannot know whether the first one
 /// has acted.
-pub(super) fn once() -> Builder {
-    let times =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(UPLOAD_TIMEOUT).build();
+pub(super) fn once(timeout: Duration) -> Builder {
+    let times = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(timeout).build();
     Builder::new().retry_config(RetryConfig::disabled()).timeout_config(times)
 }

@@ -9,6 +9,8 @@ mod failure;
 mod pace;
 mod policy;
 
+use std::time::Duration;
+
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Architecture, LayerVersionContentInput, LayerVersionContentOutput, Runtime};
 
@@ -20,7 +22,7 @@ use crate::outside::registry::{
     ErrorKind, Grantee, LayerId, LayerRegistry, LayerVersion, ListedVersion, NewVersion, RegistryError, Statement,
     Storage,
 };
-use connect::{Connection, once};
+use connect::{Connection, UPLOAD_TIMEOUT, once};
 
 /// The most that a listing gives at once.
 const PAGE: i32 = 50;
@@ -29,15 +31,19 @@ const PAGE: i32 = 50;
 #[derive(Debug)]
 pub struct AwsRegistry {
     connection: Connection,
+    /// For calls that are made once.
+    upload_timeout: Duration,
 }
 
 impl AwsRegistry {
     /// With the credentials that the environment and the shared files give, or those of this profile. Nothing is sent.
+    /// `upload_timeout` is how long an upload may take.
     ///
     /// # Errors
     /// If the clients cannot be started.
-    pub fn new(profile: Option<&str>) -> Result<Self, RegistryError> {
-        Ok(Self { connection: Connection::new(profile)? })
+    pub fn new(profile: Option<&str>, upload_timeout: Option<Duration>) -> Result<Self, RegistryError> {
+        let upload_timeout = upload_timeout.unwrap_or(UPLOAD_TIMEOUT);
+        Ok(Self { connection: Connection::new(profile)?, upload_timeout })
     }
 
     /// Asks AWS whose credentials these are.
@@ -126,7 +132,7 @@ impl LayerRegistry for AwsRegistry {
                 .set_compatible_architectures((!architectures.is_empty()).then_some(architectures))
                 .set_compatible_runtimes((!runtimes.is_empty()).then_some(runtimes))
                 .customize()
-                .config_override(once())
+                .config_override(once(self.upload_timeout))
                 .send()
         });
         let made = answer.map_err(|error| failure::of(&what, &layer.region, &error))?;
@@ -177,7 +183,7 @@ impl LayerRegistry for AwsRegistry {
                 .principal(principal)
                 .set_organization_id(organisation)
                 .customize()
-                .config_override(once())
+                .config_override(once(self.upload_timeout))
                 .send()
         });
         answer.map(|_| ()).map_err(|error| failure::of(what, &layer.region, &error))

@@ -1,0 +1,125 @@
+//! Whose credentials are used, and what happens without any.
+
+use crate::aws::{ACCOUNT, KEY, assert_live, layer, project, publish};
+use crate::support::proxy::Proxy;
+use crate::support::{Space, moto};
+
+const OTHER: &str = "222222222222";
+
+/// Makes the space use a role of the other account, as a CI job does: by a token in a file.
+fn be_other(space: &mut Space) {
+    space.unset("AWS_ACCESS_KEY_ID");
+    space.unset("AWS_SECRET_ACCESS_KEY");
+    space.write("token", "a-web-identity-token");
+    let token = space.root().join("token");
+    space.set("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().expect("UTF-8"));
+    space.set("AWS_ROLE_ARN", &format!("arn:aws:iam::{OTHER}:role/publisher"));
+    space.set("AWS_REGION", "us-east-1");
+}
+
+fn be_first(space: &mut Space) {
+    for name in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"] {
+        space.unset(name);
+    }
+    space.set("AWS_ACCESS_KEY_ID", KEY);
+    space.set("AWS_SECRET_ACCESS_KEY", "secret");
+}
+
+#[test]
+fn each_account_has_its_own_versions_and_receipts() {
+    let proxy = Proxy::start();
+    let mut space = project(&proxy);
+    let regions = ["us-east-1"];
+    let first = publish(&space, "accounts", &regions).status(0);
+    assert!(first.stdout.contains(ACCOUNT), "{first:?}");
+    be_other(&mut space);
+    proxy.rule(|_, _| None);
+    let other = publish(&space, "accounts", &regions).status(0);
+    assert!(other.stdout.contains(OTHER), "{other:?}");
+    assert_eq!(proxy.calls()["publish"], 2, "the other account had none: {:?}", proxy.calls());
+    // Back, and to the other again: each knows its receipts.
+    for turn in 0..3 {
+        proxy.rule(|_, _| None);
+        match turn % 2 {
+            0 => be_first(&mut space),
+            _ => be_other(&mut space),
+        }
+        let again = publish(&space, "accounts", &regions).status(0);
+        assert_eq!(again.ended("ran"), ["report[minimal]"], "only the report says another account: {again:?}");
+        assert!(proxy.seen().is_empty(), "turn {turn}: {:?}", proxy.seen());
+    }
+    assert_live("accounts", &regions, &[1]);
+}
+
+#[test]
+fn every_kind_of_profile_is_understood() {
+    let proxy = Proxy::start();
+    let mut space = project(&proxy);
+    space.unset("AWS_ACCESS_KEY_ID");
+    space.unset("AWS_SECRET_ACCESS_KEY");
+    space.write("token", "a-web-identity-token");
+    let root = space.root();
+    let root = root.to_str().expect("UTF-8");
+    let config = format!(
+        "[profile static]\nregion = us-east-1\naws_access_key_id = {KEY}\naws_secret_access_key = s\n\
+         [profile process]\nregion = us-east-1\n\
+         credential_process = echo '{{\"Version\":1,\"AccessKeyId\":\"{KEY}\",\"SecretAccessKey\":\"s\"}}'\n\
+         [profile role]\nregion = us-east-1\nrole_arn = arn:aws:iam::{OTHER}:role/x\nsource_profile = static\n\
+         [profile web]\nregion = us-east-1\nrole_arn = arn:aws:iam::{OTHER}:role/x\n\
+         web_identity_token_file = {root}/token\n"
+    );
+    space.write("aws-config", &config);
+    space.set("AWS_CONFIG_FILE", &format!("{root}/aws-config"));
+    for (profile, account) in [("static", ACCOUNT), ("process", ACCOUNT), ("role", OTHER), ("web", OTHER)] {
+        let mut arguments = crate::aws::arguments("profiles", &["us-east-1"]);
+        arguments.extend(["--profile", profile]);
+        let ran = space.run(&arguments).status(0);
+        let arn = format!("arn:aws:lambda:us-east-1:{account}:layer:{}:1", layer("profiles", "amd64"));
+        let report = space.read("build/report/minimal/report.json");
+        assert!(report.contains(&arn), "{profile}: {ran:?} {report}");
+    }
+    assert_live("profiles", &["us-east-1"], &[1]);
+}
+
+#[test]
+fn row_64_without_credentials_nothing_is_built() {
+    let proxy = Proxy::start();
+    let mut space = project(&proxy);
+    space.unset("AWS_ACCESS_KEY_ID");
+    space.unset("AWS_SECRET_ACCESS_KEY");
+    let ran = publish(&space, "none", &["us-east-1"]).status(3);
+    assert!(ran.stderr.contains("no AWS credentials") && ran.stderr.contains("AWS_PROFILE"), "{}", ran.stderr);
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+    assert!(!space.exists("build"), "nothing was built");
+    // Refused credentials end it as early.
+    space.set("AWS_ACCESS_KEY_ID", KEY);
+    space.set("AWS_SECRET_ACCESS_KEY", "secret");
+    proxy.rule(|_, _| Some(crate::support::proxy::Fault::Answer(403, "ExpiredToken")));
+    let ran = publish(&space, "none", &["us-east-1"]).status(3);
+    assert!(ran.stderr.contains("whose credentials"), "{}", ran.stderr);
+    assert!(!space.exists("build"), "nothing was built");
+    // Without publishing nobody asks.
+    proxy.rule(|_, _| None);
+    let mut arguments = crate::aws::build("none");
+    arguments.push("--skip-publish");
+    let _ = space.run(&arguments).status(0);
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+}
+
+#[test]
+fn accounts_that_are_not_listed_and_foreign_partitions_are_refused_before_the_build() {
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    let settings = space.read("config/ocelot.yaml");
+    space.write("config/ocelot.yaml", &format!("{settings}accounts: ['{OTHER}']\n"));
+    let ran = publish(&space, "listed", &["us-east-1"]).status(3);
+    assert!(ran.stderr.contains(ACCOUNT) && ran.stderr.contains(OTHER), "{}", ran.stderr);
+    space.write("config/ocelot.yaml", &format!("{settings}accounts: ['{ACCOUNT}']\n"));
+    let ran = publish(&space, "listed", &["us-east-1", "cn-north-1"]).status(3);
+    assert!(ran.stderr.contains("does not have cn-north-1"), "{}", ran.stderr);
+    assert_eq!(proxy.calls().keys().copied().collect::<Vec<_>>(), ["account"]);
+    assert!(!space.exists("build") && moto::versions(KEY, "us-east-1", &layer("listed", "amd64")).is_empty());
+    space.write("config/ocelot.yaml", &format!("{settings}accounts: ['123']\n"));
+    let ran = publish(&space, "listed", &["us-east-1"]).status(2);
+    assert!(ran.stderr.contains("config/ocelot.yaml") && ran.stderr.contains("12 digits"), "{}", ran.stderr);
+}

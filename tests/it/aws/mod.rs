@@ -1,0 +1,172 @@
+//! Publishing to AWS Lambda, against moto behind a proxy that counts and spoils requests.
+
+mod credentials;
+mod faults;
+
+use std::sync::OnceLock;
+
+use crate::shipped::{self, SAMPLE};
+use crate::support::proxy::Proxy;
+use crate::support::{Counts, Ran, Space, counts, moto};
+
+/// The access key of the tests; moto has its owner as account 123456789012.
+pub(crate) const KEY: &str = "AKIAOCELOT";
+pub(crate) const ACCOUNT: &str = "123456789012";
+
+/// A project whose AWS is the proxy. What it builds is in a cache that all these tests share, and that has the layers of
+/// `minimal` already: they are about what happens afterwards.
+pub(crate) fn project(proxy: &Proxy) -> Space {
+    static BUILT: OnceLock<Space> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let space = shipped::project();
+        let _ = space.run(&[&build("unused"), ["--skip-publish"].as_slice()].concat()).status(0);
+        space
+    });
+    let mut space = shipped::project();
+    space.share_cache(built);
+    for (name, value) in [
+        ("AWS_ACCESS_KEY_ID", KEY),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL", &proxy.url()),
+        // Nobody asks beyond this machine.
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ] {
+        space.set(name, value);
+    }
+    space
+}
+
+/// The arguments that build both architectures of `minimal` under this layer name.
+pub(crate) fn build(name: &str) -> Vec<&str> {
+    let start = ["build", "--output", "json", "-r", "./tests/fixtures/collector-src", "-b", "", "-d", "minimal"];
+    debug_assert!(start[4].ends_with(SAMPLE));
+    [&start, ["-a", "amd64", "-a", "arm64", "--layer-name", name].as_slice()].concat()
+}
+
+/// Publishes `name` into these regions.
+pub(crate) fn publish(space: &Space, name: &str, regions: &[&str]) -> Ran {
+    space.run(&arguments(name, regions))
+}
+
+pub(crate) fn arguments<'a>(name: &'a str, regions: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = build(name);
+    arguments.push("--public");
+    for region in regions {
+        arguments.extend(["--region", region]);
+    }
+    arguments
+}
+
+/// The whole name of a layer.
+pub(crate) fn layer(name: &str, arch: &str) -> String {
+    format!("{name}-{arch}-minimal-0_145_0-local")
+}
+
+/// Asserts that each architecture has these versions in each region, and that the last is public by one statement.
+pub(crate) fn assert_live(name: &str, regions: &[&str], numbers: &[u64]) {
+    for region in regions {
+        for arch in ["amd64", "arm64"] {
+            let layer = layer(name, arch);
+            let live = moto::versions(KEY, region, &layer);
+            let found: Vec<u64> = live.iter().map(|(number, _)| *number).collect();
+            assert_eq!(found, numbers, "{layer} in {region}");
+            let last = *numbers.last().expect("a version");
+            assert_eq!(moto::policy(KEY, region, &layer, last), (true, 1), "{layer} in {region}");
+        }
+    }
+}
+
+#[test]
+fn two_architectures_and_two_regions_are_four_versions_and_stay_four() {
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    let regions = ["us-east-1", "eu-west-1"];
+    let first = publish(&space, "four", &regions).status(0);
+    assert_eq!(first.ended("ran").iter().filter(|node| node.starts_with("published")).count(), 4, "{first:?}");
+    assert_live("four", &regions, &[1]);
+    let calls = proxy.calls();
+    assert_eq!(calls["account"], 1, "{calls:?}");
+    assert_eq!((calls["list"], calls["publish"], calls["permit"], calls["policy"]), (8, 4, 4, 4), "five for each");
+    assert_eq!(calls.values().sum::<usize>(), 21, "{calls:?}");
+
+    // Again: nothing is asked of anybody, with and without the short way.
+    for fast in ["1", "0"] {
+        proxy.rule(|_, _| None);
+        let output =
+            space.command(&arguments("four", &regions)).env("OCELOT_FAST_PATH", fast).output().expect("starts");
+        let again = Ran::from(output).status(0);
+        assert_eq!(again.counts(), counts(0, 0, 14), "{again:?}");
+        assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+    }
+
+    // State lost: every version is found again, with three calls each.
+    space.remove(".ocelot");
+    proxy.rule(|_, _| None);
+    let adopted = publish(&space, "four", &regions).status(0);
+    assert_eq!(adopted.counts().failed, 0);
+    let calls = proxy.calls();
+    assert_eq!((calls.get("publish"), calls["list"], calls["get"], calls["policy"]), (None, 4, 4, 4), "{calls:?}");
+    assert_live("four", &regions, &[1]);
+
+    // Another region asks only that region.
+    proxy.rule(|_, _| None);
+    let _ = publish(&space, "four", &["us-east-1", "eu-west-1", "eu-west-3"]).status(0);
+    assert!(proxy.seen().iter().all(|seen| seen.region == "eu-west-3" || seen.call == "account"), "{:?}", proxy.seen());
+    assert_live("four", &["eu-west-3"], &[1]);
+
+    // Another config is another zip: a new version of each, and the old ones stay.
+    let config = space.read("config/examples/minimal.yaml");
+    space.write("config/examples/minimal.yaml", &format!("{config}\n# edited\n"));
+    proxy.rule(|_, _| None);
+    let _ = publish(&space, "four", &regions).status(0);
+    assert_eq!(proxy.calls()["publish"], 4);
+    assert_live("four", &regions, &[1, 2]);
+}
+
+#[test]
+fn a_layer_that_is_made_private_by_hand_is_shared_again_without_a_second_version() {
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    let regions = ["us-east-1"];
+    let mut private = arguments("converge", &regions);
+    private.retain(|argument| *argument != "--public");
+    let _ = space.run(&private).status(0);
+    assert_eq!(moto::policy(KEY, "us-east-1", &layer("converge", "amd64"), 1), (false, 0));
+    proxy.rule(|_, _| None);
+    let _ = publish(&space, "converge", &regions).status(0);
+    assert_eq!(proxy.calls().get("publish"), None);
+    assert_live("converge", &regions, &[1]);
+    // Back to private: what is shared more widely than declared is told, and not taken back.
+    let wider = space.run(&private).status(0);
+    assert!(wider.stdout.contains("wider than declared"), "{wider:?}");
+    assert_live("converge", &regions, &[1]);
+}
+
+#[test]
+fn regions_that_are_not_enabled_are_passed_over_or_a_failure_as_they_were_asked_for() {
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    let disabled = |request: &crate::support::proxy::Request, _: usize| {
+        let closed = request.region == "ap-east-1" && request.call != "account";
+        closed.then_some(crate::support::proxy::Fault::Answer(403, "UnrecognizedClientException"))
+    };
+    space.write("config/regions.yaml", &{
+        let text = space.read("config/regions.yaml");
+        let (facts, _) = text.split_once("\npublish:").expect("a list of regions");
+        format!("{facts}\npublish: [us-east-1, ap-east-1]\n")
+    });
+    proxy.rule(disabled);
+    let all = publish(&space, "disabled", &["all"]).status(0);
+    assert!(all.stdout.contains("ap-east-1 is not enabled for this account"), "{all:?}");
+    assert_live("disabled", &["us-east-1"], &[1]);
+    // It is asked again each time, and published once it is enabled.
+    proxy.rule(|_, _| None);
+    let _ = publish(&space, "disabled", &["all"]).status(0);
+    assert!(proxy.seen().iter().all(|seen| seen.region == "ap-east-1" || seen.call == "account"), "{:?}", proxy.seen());
+    assert_live("disabled", &["us-east-1", "ap-east-1"], &[1]);
+    // Named, it is a failure.
+    proxy.rule(disabled);
+    let named = publish(&space, "disabled2", &["us-east-1", "ap-east-1"]).status(4);
+    let Counts { failed, .. } = named.counts();
+    assert_eq!(failed, 2, "{named:?}");
+}

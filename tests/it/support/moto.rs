@@ -1,0 +1,116 @@
+//! moto, a stand-in for AWS: one server for the whole test binary, on a port of its own, ended with it.
+//!
+//! It keeps versions per account, region and layer name: tests that use names of their own do not meet.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+const VERSION: &str = "moto[server]==5.2.5";
+/// Serves on a free port, which it prints, until its standard input is closed: so it ends with the tests, however they
+/// end.
+const SERVE: &str = r#"
+import os, sys, threading
+from werkzeug.serving import make_server
+from moto.server import DomainDispatcherApplication, create_backend_app
+import logging
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+struct Server {
+    port: u16,
+    /// Its end is the server's.
+    _stdin: ChildStdin,
+    _child: Child,
+}
+
+/// The port of the server; it is installed and started if need be.
+pub fn port() -> u16 {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(start).port
+}
+
+fn start() -> Server {
+    let python = environment().join("bin/python");
+    let mut child = Command::new(python)
+        .args(["-c", SERVE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("moto starts");
+    let stdin = child.stdin.take().expect("a pipe");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let port = line.trim().parse().unwrap_or_else(|_| panic!("moto does not say its port: {line:?}"));
+    TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), Duration::from_secs(10)).expect("moto answers");
+    Server { port, _stdin: stdin, _child: child }
+}
+
+/// A virtual environment below `target/` with moto in it. It appears under its name when it is whole.
+fn environment() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let ready = target.join("moto-5.2.5");
+    if ready.join("whole").exists() {
+        return ready;
+    }
+    eprintln!("installing {VERSION} into {}", ready.display());
+    // What an interrupted installation left.
+    std::fs::remove_dir_all(&ready).ok();
+    let run = |program: &Path, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} {arguments:?}: {said}", program.display());
+    };
+    run(Path::new("python3"), &["-m", "venv", ready.to_str().expect("a UTF-8 path")]);
+    run(&ready.join("bin/python"), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", VERSION]);
+    std::fs::write(ready.join("whole"), VERSION).expect("a mark");
+    ready
+}
+
+/// What moto answers to a GET in `region`, for the account of `key`: status and body.
+pub fn get(key: &str, region: &str, path: &str) -> (u16, serde_json::Value) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port())).expect("moto answers");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: lambda.{region}.amazonaws.com\r\nConnection: close\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/lambda/aws4_request\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+/// The versions of a layer as they are in moto: number and CodeSha256, oldest first.
+pub fn versions(key: &str, region: &str, layer: &str) -> Vec<(u64, String)> {
+    let (status, body) = get(key, region, &format!("/2018-10-31/layers/{layer}/versions"));
+    assert_eq!(status, 200, "{body}");
+    let listed = body["LayerVersions"].as_array().expect("a list");
+    let number = |version: &serde_json::Value| version["Version"].as_u64().expect("a number");
+    // AWS gives no hash here; moto does, and only tests look at it.
+    let sha256 = |version: &serde_json::Value| version["Content"]["CodeSha256"].as_str().unwrap_or_default().to_owned();
+    let mut versions: Vec<_> = listed.iter().map(|version| (number(version), sha256(version))).collect();
+    versions.sort();
+    versions
+}
+
+/// Whether everybody may use a version, and how many statements its policy has.
+pub fn policy(key: &str, region: &str, layer: &str, number: u64) -> (bool, usize) {
+    let (status, body) = get(key, region, &format!("/2018-10-31/layers/{layer}/versions/{number}/policy"));
+    if status == 404 {
+        return (false, 0);
+    }
+    let text = body["Policy"].as_str().expect("a policy");
+    let policy: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let statements = policy["Statement"].as_array().expect("statements");
+    (statements.iter().any(|statement| statement["Principal"] == "*"), statements.len())
+}

@@ -1,0 +1,224 @@
+//! A proxy between the program and moto that counts requests and lets some of them go wrong.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+
+use crate::support::moto;
+
+/// A request, as far as the tests tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `list`, `get`, `publish`, `policy`, `permit`, `delete`, `account`, …
+    pub call: &'static str,
+    /// The region that it was signed for.
+    pub region: String,
+    /// Path with query.
+    pub path: String,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is passed on, and the answer is thrown away: the connection just ends.
+    DropAnswer,
+    /// It is passed on, and no answer ever comes.
+    Hang,
+    /// It is passed on, and this status comes in place of the answer.
+    AnswerAfter(u16),
+    /// It is not passed on; this status and error code come.
+    Answer(u16, &'static str),
+    /// It waits until as many requests wait so, and is then passed on.
+    Barrier(usize),
+    /// The program that was named to the proxy is killed before it is passed on.
+    KillBefore,
+    /// The program that was named to the proxy is killed when it was passed on.
+    KillAfter,
+}
+
+type Rule = Box<dyn Fn(&Request, usize) -> Option<Fault> + Send + Sync>;
+
+struct Shared {
+    rule: Mutex<Rule>,
+    seen: Mutex<Vec<Request>>,
+    waiting: Mutex<usize>,
+    arrived: Condvar,
+    victim: Mutex<Option<u32>>,
+}
+
+/// A proxy in front of moto; every test has its own.
+pub struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+impl Proxy {
+    /// Passes everything on.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let shared = Arc::new(Shared {
+            rule: Mutex::new(Box::new(|_, _| None)),
+            seen: Mutex::default(),
+            waiting: Mutex::default(),
+            arrived: Condvar::new(),
+            victim: Mutex::default(),
+        });
+        let held = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&held);
+                std::thread::spawn(move || serve(&stream, &shared));
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// From now on each request gets what `rule` says; it is told how many of the same call in the same region came
+    /// before.
+    pub fn rule(&self, rule: impl Fn(&Request, usize) -> Option<Fault> + Send + Sync + 'static) {
+        *self.shared.rule.lock().expect("a lock") = Box::new(rule);
+        *self.shared.waiting.lock().expect("a lock") = 0;
+        self.shared.seen.lock().expect("a lock").clear();
+    }
+
+    /// The process that [`Fault::KillBefore`] and [`Fault::KillAfter`] end.
+    pub fn victim(&self, pid: u32) {
+        *self.shared.victim.lock().expect("a lock") = Some(pid);
+    }
+
+    /// All requests since the rule was set.
+    pub fn seen(&self) -> Vec<Request> {
+        self.shared.seen.lock().expect("a lock").clone()
+    }
+
+    /// How often each call was made since the rule was set, over all regions.
+    pub fn calls(&self) -> BTreeMap<&'static str, usize> {
+        let mut calls = BTreeMap::new();
+        for request in self.seen() {
+            *calls.entry(request.call).or_default() += 1;
+        }
+        calls
+    }
+}
+
+/// One connection; a client that wants to send more makes another.
+fn serve(stream: &TcpStream, shared: &Shared) {
+    let Some((head, body)) = read_message(stream) else { return };
+    let request = describe(&head, &body);
+    let before = {
+        let mut seen = shared.seen.lock().expect("a lock");
+        let same = seen.iter().filter(|seen| seen.call == request.call && seen.region == request.region).count();
+        seen.push(request.clone());
+        same
+    };
+    let fault = (shared.rule.lock().expect("a lock"))(&request, before);
+    match fault {
+        Some(Fault::Answer(status, code)) => return answer(stream, status, code),
+        Some(Fault::KillBefore) => return kill(shared),
+        Some(Fault::Barrier(count)) => {
+            let mut waiting = shared.waiting.lock().expect("a lock");
+            *waiting += 1;
+            shared.arrived.notify_all();
+            let all_here = |waiting: &mut usize| *waiting < count;
+            drop(shared.arrived.wait_while(waiting, all_here).expect("a lock"));
+        }
+        _ => {}
+    }
+    let Some((head, body)) = forward(&head, &body) else { return };
+    match fault {
+        Some(Fault::DropAnswer) => {}
+        // Ends when the client gives up.
+        Some(Fault::Hang) => drop((&*stream).read(&mut [0])),
+        Some(Fault::AnswerAfter(status)) => answer(stream, status, "Unknown"),
+        Some(Fault::KillAfter) => kill(shared),
+        _ => {
+            (&*stream).write_all(&[head.as_slice(), &body].concat()).ok();
+        }
+    }
+}
+
+fn kill(shared: &Shared) {
+    let victim = shared.victim.lock().expect("a lock").expect("a victim was named");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(victim).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok();
+}
+
+fn answer(stream: &TcpStream, status: u16, code: &str) {
+    let body = format!(r#"{{"Type":"Error","message":"planned","__type":"{code}"}}"#);
+    let head = format!(
+        "HTTP/1.1 {status} Planned\r\nx-amzn-errortype: {code}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    (&*stream).write_all((head + &body).as_bytes()).ok();
+}
+
+/// Head (with its empty line) and body of a message with a length, or of one that ends with the connection.
+fn read_message(stream: &TcpStream) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut reader = BufReader::new(stream);
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if reader.read_until(b'\n', &mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    let mut body = Vec::new();
+    match length {
+        Some(length) => {
+            body.resize(length, 0);
+            reader.read_exact(&mut body).ok()?;
+        }
+        None if text.starts_with("http/") => drop(reader.read_to_end(&mut body)),
+        None => {}
+    }
+    Some((head, body))
+}
+
+/// Passes a request on and gives the answer, both marked as the last of their connection.
+fn forward(head: &[u8], body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let server = TcpStream::connect(("127.0.0.1", moto::port())).ok()?;
+    (&server).write_all(&[close(head).as_slice(), body].concat()).ok()?;
+    let (head, body) = read_message(&server)?;
+    Some((close(&head), body))
+}
+
+fn close(head: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(head);
+    let lines =
+        text.split("\r\n").filter(|line| !line.is_empty() && !line.to_ascii_lowercase().starts_with("connection:"));
+    let kept: Vec<&str> = lines.collect();
+    (kept.join("\r\n") + "\r\nconnection: close\r\n\r\n").into_bytes()
+}
+
+fn describe(head: &[u8], body: &[u8]) -> Request {
+    let text = String::from_utf8_lossy(head).into_owned();
+    let mut first = text.lines().next().unwrap_or_default().split(' ');
+    let (method, path) = (first.next().unwrap_or_default(), first.next().unwrap_or_default().to_owned());
+    // Credential=KEY/DATE/REGION/SERVICE/aws4_request
+    let scope = text.split_once("Credential=").map(|(_, rest)| rest).unwrap_or_default();
+    let region = scope.split('/').nth(2).unwrap_or_default().to_owned();
+    let plain = path.split('?').next().unwrap_or_default();
+    let call = match (method, plain) {
+        ("POST", "/") if String::from_utf8_lossy(body).contains("GetCallerIdentity") => "account",
+        ("POST", "/") => "credentials",
+        ("GET", plain) if plain.ends_with("/policy") => "policy",
+        ("POST", plain) if plain.ends_with("/policy") => "permit",
+        ("DELETE", plain) if plain.contains("/policy/") => "forbid",
+        ("GET", plain) if plain.ends_with("/versions") => "list",
+        ("POST", plain) if plain.ends_with("/versions") => "publish",
+        ("GET", plain) if plain.contains("/versions/") => "get",
+        ("DELETE", _) => "delete",
+        ("GET", plain) if plain.ends_with("/layers") => "layers",
+        _ => "other",
+    };
+    Request { call, region, path }
+}
