@@ -203,6 +203,8 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
             m.field("version", &k.version);
             m.list("runtime", k.runtimes.iter().map(String::as_str));
             m.field("public", if k.public { "true" } else { "false" });
+            m.list("account", k.accounts.iter().map(String::as_str));
+            m.list("organization", k.organizations.iter().map(String::as_str));
             m.field("registry", &k.registry);
             m.field("license", &k.license);
         }

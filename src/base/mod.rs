@@ -1,5 +1,6 @@
 //! Leaf types: what every other folder may use. No I/O, no environment.
 
+pub mod aws_id;
 pub mod clock;
 pub mod diag;
 pub mod digest;

@@ -97,6 +97,8 @@ mod tests {
             version: String::new(),
             runtimes: Vec::new(),
             public: false,
+            accounts: Vec::new(),
+            organizations: Vec::new(),
             registry: AWS.into(),
             license: "Apache-2.0".into(),
         }

@@ -5,8 +5,11 @@ use crate::graph::node::Publish;
 use crate::layer::arch::Arch;
 use crate::layer::limits::{LICENSE_LIMIT, check_runtimes};
 use crate::layer::name::LayerNameParts;
-use crate::outside::registry::{LayerId, LayerVersion, ListedVersion, Place};
+use crate::outside::registry::{Grantee, LayerId, LayerVersion, ListedVersion, Place, Statement};
 use crate::store::receipts::Identity;
+
+/// The statement with which a version is made public.
+const PUBLIC_STATEMENT: &str = "ocelot-public";
 
 /// A layer that is to be in a region, and who may use it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +22,8 @@ pub(in crate::exec) struct Publication {
     pub(in crate::exec) architectures: Vec<String>,
     /// Sorted.
     pub(in crate::exec) runtimes: Vec<String>,
-    /// Whether everybody may use it.
-    pub(in crate::exec) public: bool,
+    /// Who is to be able to use it: the statements of its sharing policy that are ours.
+    pub(in crate::exec) sharing: Vec<Statement>,
     /// SPDX expression.
     pub(in crate::exec) license: String,
 }
@@ -52,7 +55,7 @@ impl Publication {
             code_sha256: fact("code-sha256")?.to_owned(),
             architectures: vec![arch.lambda().to_owned()],
             runtimes: runtimes.into_iter().map(str::to_owned).collect(),
-            public: publish.public,
+            sharing: sharing(publish),
             license: publish.license.clone(),
         })
     }
@@ -93,6 +96,20 @@ impl Publication {
     }
 }
 
+/// The statements that a node declares. Their ids say whose they are and for whom, so that the same grant is the same
+/// statement, whoever makes it.
+fn sharing(publish: &Publish) -> Vec<Statement> {
+    let statement = |id: String, grantee| Statement { id, grantee };
+    let everyone = publish.public.then(|| statement(PUBLIC_STATEMENT.to_owned(), Grantee::Everyone));
+    let accounts =
+        publish.accounts.iter().map(|id| statement(format!("ocelot-account-{id}"), Grantee::Account(id.clone())));
+    let organizations = publish
+        .organizations
+        .iter()
+        .map(|id| statement(format!("ocelot-organization-{id}"), Grantee::Organisation(id.clone())));
+    everyone.into_iter().chain(accounts).chain(organizations).collect()
+}
+
 #[cfg(test)]
 pub(in crate::exec) mod tests {
     use super::*;
@@ -105,6 +122,8 @@ pub(in crate::exec) mod tests {
             version: String::new(),
             runtimes: vec!["python3.13".into()],
             public: true,
+            accounts: Vec::new(),
+            organizations: Vec::new(),
             registry: "directory:layers".into(),
             license: "Apache-2.0".into(),
         }

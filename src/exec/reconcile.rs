@@ -12,8 +12,6 @@ use crate::layer::description::names_sha256;
 use crate::layer::hashes::Sha256Sum;
 use crate::outside::registry::{ErrorKind, Grantee, LayerRegistry, LayerVersion, NewVersion, RegistryError, Statement};
 
-/// The statement with which a version is made public.
-pub(in crate::exec) const PUBLIC_STATEMENT: &str = "ocelot-public";
 /// Versions without our mark in their description that are looked at, newest first.
 const UNMARKED: usize = 5;
 /// Calls of one kind before an error is passed on.
@@ -208,34 +206,42 @@ impl<S: Surroundings> Reconcile<'_, S> {
     /// Shares the version as declared, by adding only; whether everybody may use it then.
     fn share(&mut self, version: &LayerVersion, is_new: bool) -> Result<bool, S::Error> {
         let (registry, layer, number) = (self.registry, &self.wanted.publication.layer, version.listed.number);
-        let wanted = self.wanted.publication.public;
-        if is_new && !wanted {
-            return Ok(false);
+        let wanted = &self.wanted.publication.sharing;
+        let held = match is_new {
+            true => Vec::new(),
+            false => self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?,
+        };
+        let declared = |statement: &Statement| wanted.iter().any(|wanted| wanted.grantee == statement.grantee);
+        for wider in held.iter().filter(|statement| !declared(statement)) {
+            let grantee = in_words(&wider.grantee);
+            self.warnings.push(format!(
+                "{} is shared with {grantee} by its statement `{}`, which is wider than declared",
+                version.arn, wider.id
+            ));
         }
-        if !is_new {
-            let public = is_public(&self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?);
-            if public && !wanted {
-                let warning = format!("{} is public, which is wider than declared (`public: false`)", version.arn);
-                self.warnings.push(warning);
-            }
-            if public || !wanted {
-                return Ok(public);
-            }
+        let missing: Vec<&Statement> = wanted.iter().filter(|wanted| !grants(&held, wanted)).collect();
+        if missing.is_empty() {
+            return Ok(is_public(&held));
         }
         self.intend()?;
-        let statement = Statement { id: PUBLIC_STATEMENT.to_owned(), grantee: Grantee::Everyone };
-        match self.again(false, || registry.add_permission(layer, number, &statement)) {
-            Ok(()) => {}
-            // Reading it back says whether it is there.
-            Err(Failure::Registry(error)) if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Conflict) => {}
-            Err(error) => return Err(error.passed_on()),
+        for statement in &missing {
+            match self.again(false, || registry.add_permission(layer, number, statement)) {
+                Ok(()) => {}
+                // Reading it back says whether it is there.
+                Err(Failure::Registry(error)) if matches!(error.kind, ErrorKind::Ambiguous | ErrorKind::Conflict) => {}
+                Err(error) => return Err(error.passed_on()),
+            }
         }
-        if is_public(&self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?) {
-            return Ok(true);
-        }
+        let held = self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?;
+        let Some(lacking) = missing.into_iter().find(|wanted| !grants(&held, wanted)) else {
+            return Ok(is_public(&held));
+        };
         let what = format!("share version {number} of {layer}");
-        let problem =
-            format!("it is still not public; run again, or look at the statement `{PUBLIC_STATEMENT}` of its policy");
+        let problem = format!(
+            "it is still not shared with {}; run again, or look at the statement `{}` of its policy",
+            in_words(&lacking.grantee),
+            lacking.id
+        );
         Err(RegistryError::new(ErrorKind::Conflict, what, problem).into())
     }
 
@@ -282,6 +288,20 @@ impl<S: Surroundings> Reconcile<'_, S> {
     }
 }
 
+/// Whether a policy has what a statement grants, under whatever id.
+pub(in crate::exec) fn grants(policy: &[Statement], wanted: &Statement) -> bool {
+    policy.iter().any(|held| held.grantee == wanted.grantee)
+}
+
+fn in_words(grantee: &Grantee) -> String {
+    match grantee {
+        Grantee::Everyone => "everybody".to_owned(),
+        Grantee::Account(id) => format!("account {id}"),
+        Grantee::Organisation(id) => format!("organisation {id}"),
+        Grantee::Other(text) => text.clone(),
+    }
+}
+
 /// How long to wait after attempt `attempt`, from 1: longer each time, and not the same for every layer, since what is
 /// throttled together would come again together.
 fn back_off(attempt: u32, layer: &str) -> Duration {
@@ -310,6 +330,10 @@ mod tests {
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
     use crate::outside::registry::suite::layer_zip;
     use crate::outside::registry::{LayerId, ListedVersion, Storage};
+
+    fn everyone() -> Vec<Statement> {
+        vec![Statement { id: "ocelot-public".into(), grantee: Grantee::Everyone }]
+    }
 
     #[derive(Default)]
     struct Calm {
@@ -357,7 +381,7 @@ mod tests {
                 code_sha256: sum.to_code_sha256(),
                 architectures: vec!["x86_64".into()],
                 runtimes: vec!["python3.13".into()],
-                public: true,
+                sharing: everyone(),
                 license: "Apache-2.0".into(),
             };
             let description = format!("ocelot:1 sha256={} minimal v0.145.0 up=0 n=4", &sum.to_hex()[..32]);
@@ -537,12 +561,12 @@ mod tests {
     #[test]
     fn sharing_converges_by_adding_only() {
         let mut bench = Bench::new();
-        bench.publication.public = false;
+        bench.publication.sharing.clear();
         let private = bench.run(&bench.registry).unwrap();
         assert!(!private.public && !bench.is_public(1));
-        bench.publication.public = true;
+        bench.publication.sharing = everyone();
         assert!(bench.run(&bench.registry).unwrap().public && bench.is_public(1));
-        bench.publication.public = false;
+        bench.publication.sharing.clear();
         let wider = bench.run(&bench.registry).unwrap();
         assert!(wider.public && bench.is_public(1) && wider.warnings[0].contains("wider than declared"));
         assert_eq!(bench.numbers(), [1]);
@@ -554,6 +578,23 @@ mod tests {
         bench.registry.add_permission(&bench.publication.layer, version.listed.number, &statement).unwrap();
         assert!(bench.run(&bench.registry).unwrap().public);
         let policy = bench.registry.read_policy(&bench.publication.layer, 1).unwrap();
-        assert_eq!(policy.iter().map(|held| held.id.as_str()).collect::<Vec<_>>(), ["publish", PUBLIC_STATEMENT]);
+        assert_eq!(policy.iter().map(|held| held.id.as_str()).collect::<Vec<_>>(), ["publish", "ocelot-public"]);
+    }
+
+    #[test]
+    fn each_declared_grantee_gets_a_statement_and_others_are_told() {
+        let mut bench = Bench::new();
+        let statement = |id: &str, grantee| Statement { id: id.to_owned(), grantee };
+        let account = statement("ocelot-account-123456789012", Grantee::Account("123456789012".into()));
+        let organisation = statement("ocelot-organization-o-0123456789", Grantee::Organisation("o-0123456789".into()));
+        bench.publication.sharing = vec![account.clone(), organisation.clone()];
+        let made = bench.run(&bench.registry).unwrap();
+        assert!(made.published && !made.public && made.warnings.is_empty(), "{:?}", made.warnings);
+        let policy = || bench.registry.read_policy(&bench.publication.layer, 1).unwrap();
+        assert_eq!(policy(), [account.clone(), organisation]);
+        bench.publication.sharing = vec![account];
+        let fewer = bench.run(&bench.registry).unwrap();
+        assert!(fewer.warnings[0].contains("organisation o-0123456789 by its statement"), "{:?}", fewer.warnings);
+        assert_eq!(bench.registry.read_policy(&bench.publication.layer, 1).unwrap().len(), 2, "nothing is taken away");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::aws_id::{is_account, is_organization};
 use crate::base::diag::{Diagnostic, Span, quoted};
 use crate::base::rel_path;
 use crate::base::suggest;
@@ -231,6 +232,9 @@ fn expand_publish(k: &PublishFile, scope: &Scope<'_>, around: &dyn Surroundings,
             Diagnostic::error(format!("unknown registry `{registry}`")).label(at, "expected `aws` or `directory:PATH`"),
         );
     }
+    let accounts = ids(&k.accounts, is_account, "an AWS account: 12 digits, in quotes", scope, problems);
+    let organizations =
+        ids(&k.organizations, is_organization, "an organisation, such as o-a1b2c3d4e5", scope, problems);
     Publish {
         region,
         name: problems.keep(scope.text(&k.name)),
@@ -238,9 +242,32 @@ fn expand_publish(k: &PublishFile, scope: &Scope<'_>, around: &dyn Surroundings,
         version,
         runtimes: sorted(problems.keep_all(k.runtimes.items.iter().map(|item| scope.elements(item)))),
         public: problems.keep(scope.bool(k.public.as_ref(), false)),
+        accounts,
+        organizations,
         registry,
         license,
     }
+}
+
+/// Ids of one form, sorted.
+fn ids(
+    texts: &Texts,
+    has_form: fn(&str) -> bool,
+    form: &str,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Vec<String> {
+    let mut all = Vec::new();
+    for text in &texts.items {
+        for id in problems.keep(scope.elements(text)) {
+            if !has_form(&id) {
+                let problem = Diagnostic::error(format!("`{id}` cannot be shared with"));
+                problems.0.push(problem.label(text.span, format!("expected {form}")));
+            }
+            all.push(id);
+        }
+    }
+    sorted(all)
 }
 
 /// Whether the next word is the script of a shell: `sh -c`, `bash -euc`, `env bash -c`.

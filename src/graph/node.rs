@@ -358,6 +358,10 @@ pub struct Publish {
     pub runtimes: Vec<String>,
     /// Whether everybody may use the layer.
     pub public: bool,
+    /// Accounts that may use it, sorted.
+    pub accounts: Vec<String>,
+    /// Organisations whose accounts may use it, sorted.
+    pub organizations: Vec<String>,
     /// `aws`, or `directory:PATH`.
     pub registry: String,
     /// SPDX licence expression.

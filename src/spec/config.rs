@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::base::aws_id::is_account;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::suggest;
 use crate::spec::value::{Text, Texts};
@@ -223,7 +224,6 @@ impl SettingsFile {
     /// Everything that is wrong with the settings.
     pub fn problems(&self) -> Vec<Diagnostic> {
         let mut problems = self.cache.limits().err().unwrap_or_default();
-        let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
         for account in self.accounts.items.iter().filter(|account| !is_account(&account.value)) {
             problems.push(
                 Diagnostic::error(format!("`{}` is no AWS account", account.value))

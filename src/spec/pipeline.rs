@@ -244,6 +244,12 @@ pub struct PublishFile {
     pub runtimes: Texts,
     /// Whether everybody may use the layer.
     pub public: Option<Text>,
+    /// Accounts that may use the layer, each as its 12 digits in quotes.
+    #[serde(default)]
+    pub accounts: Texts,
+    /// Organisations whose accounts may use the layer, for example `o-a1b2c3d4e5`.
+    #[serde(default)]
+    pub organizations: Texts,
     /// `aws` (default), or `directory:PATH`.
     pub registry: Option<Text>,
     /// SPDX licence expression; `Apache-2.0` unless given.

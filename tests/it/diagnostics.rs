@@ -23,7 +23,7 @@ const BESIDE: [(&str, &str); 7] = [
 ];
 
 /// Cases in which the machine is to blame rather than the input.
-const ENVIRONMENT: [&str; 1] = ["missing-tool"];
+const ENVIRONMENT: [&str; 2] = ["aws-no-credentials", "missing-tool"];
 
 /// A project in which everything else is in order.
 fn project() -> Space {

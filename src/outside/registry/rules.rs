@@ -1,5 +1,6 @@
 //! What AWS Lambda refuses of a layer version: stores that stand in for it do not, so it is said before they are asked.
 
+use crate::base::aws_id::{is_account, is_organization};
 use crate::layer::limits::{self, DESCRIPTION_LIMIT, LICENSE_LIMIT, NAME_LIMIT};
 use crate::layer::regions::is_region_name;
 use crate::layer::zip_read::{ZipLimits, ZipReader};
@@ -59,16 +60,10 @@ pub(super) fn check_statement(statement: &Statement) -> Result<(), String> {
     }
     match &statement.grantee {
         Grantee::Everyone => Ok(()),
-        Grantee::Account(account) if account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
+        Grantee::Account(account) if is_account(account) => Ok(()),
         Grantee::Account(account) => Err(format!("`{account}` is not an account: write its 12 digits")),
-        Grantee::Organisation(id) if is_organisation(id) => Ok(()),
+        Grantee::Organisation(id) if is_organization(id) => Ok(()),
         Grantee::Organisation(id) => Err(format!("`{id}` is not an organisation: write o- and 10 to 32 of a-z 0-9")),
         Grantee::Other(text) => Err(format!("a statement like {text} can be read but not added")),
     }
-}
-
-fn is_organisation(id: &str) -> bool {
-    id.strip_prefix("o-").is_some_and(|rest| {
-        (10..=32).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    })
 }

@@ -24,13 +24,9 @@ pub(crate) fn project(proxy: &Proxy) -> Space {
     });
     let mut space = shipped::project();
     space.share_cache(built);
-    for (name, value) in [
-        ("AWS_ACCESS_KEY_ID", KEY),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("AWS_ENDPOINT_URL", &proxy.url()),
-        // Nobody asks beyond this machine.
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ] {
+    for (name, value) in
+        [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_ENDPOINT_URL", &proxy.url())]
+    {
         space.set(name, value);
     }
     space

@@ -6,7 +6,6 @@ use std::io::ErrorKind as IoKind;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::layer::regions::is_opt_in;
@@ -25,7 +24,6 @@ fn judge<E>(region: &str, error: &SdkError<E, HttpResponse>) -> (ErrorKind, Stri
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let whole = || DisplayErrorContext(error).to_string();
     if let SdkError::ServiceError(service) = error {
         let (code, message) = (service.err().code().unwrap_or_default(), service.err().message().unwrap_or_default());
         let status = service.raw().status().as_u16();
@@ -38,11 +36,10 @@ where
         return answered(region, status, code, said);
     }
     if let Some(missing) = cause::<CredentialsError>(error) {
-        let problem = format!("no AWS credentials: {}", DisplayErrorContext(missing));
-        return (ErrorKind::Denied, problem);
+        return (ErrorKind::Denied, format!("no AWS credentials: {}", chain(missing)));
     }
     match error {
-        SdkError::ConstructionFailure(_) => (ErrorKind::Invalid, whole()),
+        SdkError::ConstructionFailure(_) => (ErrorKind::Invalid, chain(error)),
         SdkError::DispatchFailure(_) if was_not_sent(error) => {
             (ErrorKind::Refused, format!("cannot connect: {}", innermost(error)))
         }
@@ -82,6 +79,17 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 
 fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// What an error says and why, each thing once: errors of the SDK repeat their cause.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for text in causes(error).map(ToString::to_string) {
+        if !said.iter().any(|before| before.contains(&text)) {
+            said.push(text);
+        }
+    }
+    said.join(": ")
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {
