@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::base::id::{NodeId, PoolId};
-use crate::graph::node::Graph;
+use crate::graph::node::{Graph, Kind};
 
 /// Where a node stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +62,39 @@ pub struct Machine {
     pool_of: Vec<Option<PoolId>>,
     cost: Vec<u64>,
     ready: BinaryHeap<(u64, Reverse<NodeId>)>,
-    /// Waiting for any slot, costliest first.
-    queued: BinaryHeap<(u64, Reverse<NodeId>)>,
+    lane_of: Vec<Lane>,
+    /// Waiting for a slot of their lane, costliest first.
+    queued: [BinaryHeap<(u64, Reverse<NodeId>)>; 2],
     /// Waiting for a slot of their pool; indexed by pool.
     held: Vec<BinaryHeap<(u64, Reverse<NodeId>)>>,
     pools: Vec<Slots>,
-    jobs: Slots,
+    lanes: [Slots; 2],
     left: usize,
 }
+
+/// What a node keeps busy while it is at work. The two do not wait for each other: a processor has nothing to do with
+/// an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    /// A processor.
+    Here = 0,
+    /// The network, and somebody else's machine.
+    Elsewhere = 1,
+}
+
+impl Lane {
+    const ALL: [Self; 2] = [Self::Here, Self::Elsewhere];
+
+    fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::Publish(_) | Kind::Release(_) => Self::Elsewhere,
+            _ => Self::Here,
+        }
+    }
+}
+
+/// Uploads at once. Each has its bytes in memory, and the whole of a slow line is used by fewer.
+pub const UPLOADS: u32 = 4;
 
 #[derive(Clone, Copy, Debug)]
 struct Slots {
@@ -78,7 +103,8 @@ struct Slots {
 }
 
 impl Machine {
-    /// A machine over the wanted nodes, which wait for each other only; `jobs` slots in all, at least 1. `cost` orders what could go next.
+    /// A machine over the wanted nodes, which wait for each other only; `jobs` slots, at least 1, and [`UPLOADS`] beside
+    /// them for nodes whose work is done elsewhere. `cost` orders what could go next.
     pub fn new(graph: &Graph, wanted: &[bool], cost: Vec<u64>, jobs: u32) -> Self {
         let count = graph.nodes.len();
         let mut machine = Self {
@@ -88,10 +114,11 @@ impl Machine {
             pool_of: graph.nodes.iter().map(|node| node.pool).collect(),
             cost,
             ready: BinaryHeap::new(),
-            queued: BinaryHeap::new(),
+            lane_of: graph.nodes.iter().map(|node| Lane::of(&node.kind)).collect(),
+            queued: [BinaryHeap::new(), BinaryHeap::new()],
             held: graph.pools.iter().map(|_| BinaryHeap::new()).collect(),
             pools: graph.pools.iter().map(|pool| Slots { used: 0, depth: pool.depth.max(1) }).collect(),
-            jobs: Slots { used: 0, depth: jobs.max(1) },
+            lanes: [jobs.max(1), UPLOADS].map(|depth| Slots { used: 0, depth }),
             left: 0,
         };
         for id in graph.ids().filter(|id| wanted[id.index()]) {
@@ -129,7 +156,7 @@ impl Machine {
 
     /// Nodes at work.
     pub fn running(&self) -> u32 {
-        self.jobs.used
+        self.lanes.iter().map(|lane| lane.used).sum()
     }
 
     /// Whether every node that is left waits for another: cannot happen in an acyclic graph, and must not hang if it
@@ -152,10 +179,14 @@ impl Machine {
 
     /// The next node that may start now; its slots are taken.
     pub fn start_next(&mut self) -> Option<NodeId> {
-        if self.jobs.used >= self.jobs.depth {
+        Lane::ALL.into_iter().find_map(|lane| self.start_in(lane))
+    }
+
+    fn start_in(&mut self, lane: Lane) -> Option<NodeId> {
+        if self.lanes[lane as usize].used >= self.lanes[lane as usize].depth {
             return None;
         }
-        while let Some((cost, Reverse(id))) = self.queued.pop() {
+        while let Some((cost, Reverse(id))) = self.queued[lane as usize].pop() {
             if let Some(pool) = self.pool_of[id.index()]
                 && self.pools[pool.index()].used >= self.pools[pool.index()].depth
             {
@@ -226,9 +257,9 @@ impl Machine {
         let entry = (self.cost[id.index()], Reverse(id));
         match to {
             State::Ready => self.ready.push(entry),
-            State::Queued => self.queued.push(entry),
+            State::Queued => self.queued[self.lane_of[id.index()] as usize].push(entry),
             State::Running => {
-                self.jobs.used += 1;
+                self.lanes[self.lane_of[id.index()] as usize].used += 1;
                 if let Some(pool) = self.pool_of[id.index()] {
                     self.pools[pool.index()].used += 1;
                 }
@@ -250,11 +281,12 @@ impl Machine {
     }
 
     fn release(&mut self, id: NodeId) {
-        self.jobs.used -= 1;
+        self.lanes[self.lane_of[id.index()] as usize].used -= 1;
         if let Some(pool) = self.pool_of[id.index()] {
             self.pools[pool.index()].used -= 1;
             if let Some(next) = self.held[pool.index()].pop() {
-                self.queued.push(next);
+                let (_, Reverse(waiting)) = next;
+                self.queued[self.lane_of[waiting.index()] as usize].push(next);
             }
         }
     }
@@ -263,7 +295,7 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::node::{Class, Edge, Kind, Node, Pool, Role};
+    use crate::graph::node::{Class, Edge, Node, Pool, Release, Role};
 
     fn graph(edges: &[&[u32]], pool: &[u32]) -> Graph {
         let nodes = edges.iter().enumerate().map(|(i, deps)| {
@@ -316,6 +348,24 @@ mod tests {
         assert_eq!(machine.start_next(), None);
         machine.finish(NodeId(0), End::Failed);
         assert_eq!(machine.start_next(), Some(NodeId(1)));
+    }
+
+    #[test]
+    fn uploads_and_builds_do_not_wait_for_each_other() {
+        let mut graph = graph(&[&[], &[], &[], &[], &[], &[], &[]], &[]);
+        for node in &mut graph.nodes[2..] {
+            std::sync::Arc::make_mut(node).kind = Kind::Release(Box::new(Release { repo: String::new() }));
+        }
+        let mut machine = Machine::new(&graph, &[true; 7], vec![1; 7], 1);
+        while let Some(id) = machine.next_ready() {
+            machine.queue(id);
+        }
+        let started: Vec<u32> = std::iter::from_fn(|| machine.start_next()).map(|id| id.0).collect();
+        assert_eq!(started, [0, 2, 3, 4, 5], "one build, and {UPLOADS} uploads beside it");
+        machine.vacate(NodeId(3));
+        assert_eq!((machine.start_next(), machine.start_next()), (Some(NodeId(6)), None));
+        machine.vacate(NodeId(0));
+        assert_eq!((machine.start_next(), machine.running()), (Some(NodeId(1)), 5));
     }
 
     #[test]

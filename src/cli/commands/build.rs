@@ -12,6 +12,7 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace::{Mode, Workspace};
+use crate::exec::receipt::PASSED_OVER;
 use crate::graph::node::Kind;
 use crate::report::lines::duration;
 
@@ -35,8 +36,16 @@ pub(in crate::cli) fn summary(workspace: &Workspace, worked: &BTreeMap<NodeId, u
     let session = &workspace.session;
     let mut rows = vec![["distribution", "arch", "file", "size", "duration", "ARN"].map(str::to_owned)];
     for id in session.graph.ids().filter(|id| workspace.wanted[id.index()]) {
-        let Some(result) = session.result(id) else { continue };
         let node = session.graph.node(id);
+        let Some(result) = session.result(id) else {
+            if let Kind::Publish(publish) = &node.kind {
+                let axes = session.graph.axes.get(&node.base).map_or(&[][..], Vec::as_slice);
+                let axis = |name: &str| node.value(axes, name).unwrap_or("-");
+                let told = format!("{}: not published; the next run does only what is left", publish.region);
+                rows.push([axis("distribution"), axis("arch"), "-", "-", "-", &told].map(str::to_owned));
+            }
+            continue;
+        };
         let time = worked.get(&id).map_or_else(|| "-".to_owned(), |ms| duration(*ms));
         let fact = |name: &str| result.fact(name).unwrap_or("-").to_owned();
         match &node.kind {
@@ -45,7 +54,11 @@ pub(in crate::cli) fn summary(workspace: &Workspace, worked: &BTreeMap<NodeId, u
                 rows.push([fact("distribution"), fact("arch"), file, size(result), time, "-".to_owned()]);
             }
             Kind::Publish(_) => {
-                rows.push([fact("distribution"), fact("arch"), "-".into(), "-".into(), time, fact("arn")]);
+                let told = match result.fact(PASSED_OVER) {
+                    Some(why) => format!("{}: {why}; asked again by the next run", fact("region")),
+                    None => fact("arn"),
+                };
+                rows.push([fact("distribution"), fact("arch"), "-".into(), "-".into(), time, told]);
             }
             _ => {}
         }

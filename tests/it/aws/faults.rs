@@ -86,6 +86,12 @@ fn row_61_one_region_down_stops_no_other_and_the_next_run_does_only_the_rest() {
     assert_eq!(ran.counts().failed, 4, "{ran:?}");
     assert!(ran.stdout.contains("AccessDeniedException") && ran.stdout.contains("TooManyRequestsException"), "{ran:?}");
     assert_live("down", &["us-east-1", "us-west-2"], &[1]);
+    // The table of `build` says for each what happened.
+    let mut table = arguments("down", &regions);
+    table.drain(1..3);
+    let told = space.run(&table).status(4).stdout;
+    assert_eq!(told.matches("eu-west-1: not published; the next run does only what is left").count(), 2, "{told}");
+    assert_eq!(told.matches("layer:down-amd64-minimal-0_145_0-local:1").count(), 2, "{told}");
     // The report shows the dead regions too.
     let report = space.read("build/report/minimal/report.md");
     assert!(report.contains("eu-west-1") && report.contains("eu-west-2"), "{report}");

@@ -60,7 +60,7 @@ fn environment() -> PathBuf {
     if ready.join("whole").exists() {
         return ready;
     }
-    eprintln!("installing {VERSION} into {}", ready.display());
+    writeln!(std::io::stderr().lock(), "installing {VERSION} into {}", ready.display()).ok();
     // What an interrupted installation left.
     std::fs::remove_dir_all(&ready).ok();
     let run = |program: &Path, arguments: &[&str]| {
