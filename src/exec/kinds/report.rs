@@ -1,8 +1,11 @@
-//! `report`: what was built and published, as Markdown and JSON. Content facts and recorded measurements only, so that
-//! unchanged input gives the same bytes.
+//! `report`: what was built and published, for people and for machines. Content facts and recorded measurements only, so
+//! that unchanged input gives the same bytes.
+
+mod index;
+mod maps;
+mod markdown;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -10,18 +13,20 @@ use crate::action::result::{ActionResult, Content, FileContent, Listing, Output}
 use crate::exec::api::{Dep, Job, Produced, WorkError, World};
 use crate::exec::kinds::package::BUILD_MS;
 use crate::exec::outputs;
+use crate::exec::receipt::PASSED_OVER;
 use crate::graph::node::Report;
 
 /// The form of `report.json`; rises when a field changes its meaning.
 const FORMAT: u32 = 1;
 
 /// Everything that a report shows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Shown<'a> {
     format: u32,
     pipeline: &'a str,
     layers: Vec<Layer<'a>>,
     publications: Vec<Publication<'a>>,
+    passed_over: Vec<PassedOver<'a>>,
     others: Vec<Other<'a>>,
     failed: Vec<Failed<'a>>,
 }
@@ -66,6 +71,16 @@ struct Publication<'a> {
     registry: &'a str,
 }
 
+/// A region in which a layer is not, and that is in order for now.
+#[derive(Debug, Serialize)]
+struct PassedOver<'a> {
+    node: &'a str,
+    distribution: &'a str,
+    architecture: &'a str,
+    region: &'a str,
+    reason: &'a str,
+}
+
 /// What some other node left.
 #[derive(Debug, Serialize)]
 struct Other<'a> {
@@ -99,9 +114,14 @@ pub(in crate::exec) fn run(world: &World, job: &Job, report: &Report) -> Result<
         let (name, text) = match format.as_str() {
             "markdown" => ("report.md", shown.markdown()),
             "json" => ("report.json", shown.json()),
+            "index" => ("index.json", index::text(&shown)),
+            "csv" => ("layers.csv", maps::csv(&shown)),
+            "terraform" => ("layers.tf", maps::terraform(&shown)),
+            "cdk" => ("layers.ts", maps::cdk(&shown)),
+            "cloudformation" => ("mappings.json", maps::cloudformation(&shown)),
             other => {
                 return Err(WorkError::Invalid(format!(
-                    "format `{other}` is not written yet; use `formats: [markdown, json]`"
+                    "format `{other}` is not written yet; take it out of `formats:`"
                 )));
             }
         };
@@ -125,6 +145,7 @@ impl<'a> Shown<'a> {
             pipeline: &job.pipeline,
             layers: Vec::new(),
             publications: Vec::new(),
+            passed_over: Vec::new(),
             others: Vec::new(),
             failed: Vec::new(),
         };
@@ -142,6 +163,7 @@ impl<'a> Shown<'a> {
         };
         match dep.kind {
             "package" | "check" => self.layers.extend(Layer::of(dep, result)),
+            "publish" if result.fact(PASSED_OVER).is_some() => self.passed_over.extend(PassedOver::of(dep, result)),
             "publish" => self.publications.extend(Publication::of(dep, result)),
             _ => self.others.push(Other {
                 node: &dep.name,
@@ -159,48 +181,6 @@ impl<'a> Shown<'a> {
     fn json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("BUG: text and numbers always encode");
         text.push('\n');
-        text
-    }
-
-    fn markdown(&self) -> String {
-        let mut text = format!("# Report of `{}`\n", self.pipeline);
-        let layers = self.layers.iter().map(|layer| {
-            vec![
-                layer.distribution.to_owned(),
-                layer.architecture.to_owned(),
-                layer.collector_version.to_owned(),
-                megabytes(layer.size),
-                megabytes(layer.unzipped_size),
-                layer.components.len().to_string(),
-                code(layer.sha256.unwrap_or(layer.code_sha256)),
-                layer.build_ms.map_or("–".to_owned(), seconds),
-            ]
-        });
-        let header =
-            ["Distribution", "Architecture", "Version", "Size", "Unpacked", "Components", "SHA-256", "Compiled in"];
-        table(&mut text, "Layers", &header, layers);
-        let publications = self.publications.iter().map(|publication| {
-            vec![
-                publication.distribution.to_owned(),
-                publication.architecture.to_owned(),
-                publication.region.to_owned(),
-                code(publication.arn),
-                publication.version.to_string(),
-                if publication.public { "public" } else { "private" }.to_owned(),
-            ]
-        });
-        let header = ["Distribution", "Architecture", "Region", "ARN", "Version", "Access"];
-        table(&mut text, "Published", &header, publications);
-        let others = self.others.iter().flat_map(|other| {
-            let name = |output: &OtherOutput<'_>| vec![code(other.node), code(output.name), megabytes(output.size)];
-            other.outputs.iter().map(name)
-        });
-        table(&mut text, "Other results", &["Node", "Output", "Size"], others);
-        let failed = self.failed.iter().map(|failed| vec![code(failed.node), failed.reason.to_owned()]);
-        table(&mut text, "Failed", &["Node", "Reason"], failed);
-        let findings = self.layers.iter().flat_map(|layer| layer.findings.iter().map(move |line| (layer, line)));
-        let findings = findings.map(|(layer, line)| vec![code(layer.node), (*line).to_owned()]);
-        table(&mut text, "Worth a look", &["Layer", "Finding"], findings);
         text
     }
 }
@@ -226,6 +206,18 @@ impl<'a> Layer<'a> {
     }
 }
 
+impl<'a> PassedOver<'a> {
+    fn of(dep: &'a Dep, result: &'a ActionResult) -> Option<Self> {
+        Some(Self {
+            node: &dep.name,
+            distribution: result.fact("distribution")?,
+            architecture: result.fact("arch")?,
+            region: result.fact("region")?,
+            reason: result.fact(PASSED_OVER)?,
+        })
+    }
+}
+
 impl<'a> Publication<'a> {
     fn of(dep: &'a Dep, result: &'a ActionResult) -> Option<Self> {
         Some(Self {
@@ -244,45 +236,8 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// A section with a table; nothing if there are no rows.
-fn table(text: &mut String, title: &str, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
-    let mut rows = rows.peekable();
-    if rows.peek().is_none() {
-        return;
-    }
-    let rule = vec!["---"; header.len()].join(" | ");
-    // Writing to a string cannot fail.
-    let _ = write!(text, "\n## {title}\n\n| {} |\n| {rule} |\n", header.join(" | "));
-    for row in rows {
-        let cells: Vec<_> = row.iter().map(|cell| escaped(cell)).collect();
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
-    }
-}
-
-/// Text that stays within its cell, and is text.
-fn escaped(cell: &str) -> String {
-    let lines: Vec<_> = cell.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines.join("<br>").replace('|', "\\|")
-}
-
-/// In Markdown's code style; a text with a backtick of its own stays as it is.
-fn code(text: &str) -> String {
-    if text.is_empty() || text.contains('`') { text.to_owned() } else { format!("`{text}`") }
-}
-
-/// `12.3 MB`, in units of 1,000,000 bytes, as AWS's own limits are shown to people.
-fn megabytes(bytes: u64) -> String {
-    let tenths = (bytes + 50_000) / 100_000;
-    if tenths == 0 { format!("{bytes} B") } else { format!("{}.{} MB", tenths / 10, tenths % 10) }
-}
-
-fn seconds(milliseconds: u64) -> String {
-    let tenths = (milliseconds + 50) / 100;
-    format!("{}.{} s", tenths / 10, tenths % 10)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::exec::publication::tests::publish;
     use crate::exec::testing::{dep, facts, job, node, world};
@@ -330,6 +285,27 @@ mod tests {
 
     fn report(formats: &[&str]) -> Report {
         Report { formats: formats.iter().map(|format| (*format).to_owned()).collect(), output: "build/report/".into() }
+    }
+
+    pub(in crate::exec::kinds::report) fn publication(
+        distribution: &'static str,
+        architecture: &'static str,
+        region: &'static str,
+        arn: &'static str,
+    ) -> Publication<'static> {
+        Publication {
+            node: "published",
+            distribution,
+            architecture,
+            collector_version: "v0.145.0",
+            region,
+            arn,
+            layer_name: "ocel",
+            version: 1,
+            public: true,
+            code_sha256: "sum",
+            registry: "aws",
+        }
     }
 
     #[test]
