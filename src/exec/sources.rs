@@ -22,12 +22,12 @@ const TICK: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// If the remote cannot be reached or does not have the ref.
-pub fn ask(user_cache: &Path, url: &str, clone: &CloneKind) -> Result<Pin, GitError> {
-    let mirrors = Mirrors::new(user_cache, NetworkSettings::default());
+pub fn ask(user_cache: &Path, env: &BTreeMap<String, String>, url: &str, clone: &CloneKind) -> Result<Pin, GitError> {
     let context = LocationContext { project_root: Path::new("/"), allow_file_url: true };
     let SourceLocation::Remote(remote) = SourceLocation::parse(url, context)? else {
         return Err(GitError::PathMissing { path: url.to_owned(), origin: url.to_owned(), near: Vec::new() });
     };
+    let mirrors = Mirrors::new(user_cache, network_settings(env, &remote));
     let cancel = AtomicBool::new(false);
     let mut progress = |_| {};
     ask_with(&mirrors, &remote, clone, &mut Hooks { progress: &mut progress, cancel: &cancel })
@@ -62,7 +62,9 @@ pub(in crate::exec) fn network_settings(env: &BTreeMap<String, String>, remote: 
         Scheme::Ssh | Scheme::File => None,
     };
     let excepted = either("NO_PROXY", "no_proxy").is_some_and(|list| is_excepted(list, remote.host()));
-    NetworkSettings { proxy: proxy.filter(|_| !excepted).map(str::to_owned), ..NetworkSettings::default() }
+    let proxy = proxy.filter(|_| !excepted).map(str::to_owned);
+    let env = if remote.scheme() == Scheme::Ssh { env.clone() } else { BTreeMap::new() };
+    NetworkSettings { proxy, env, ..NetworkSettings::default() }
 }
 
 /// Whether a `NO_PROXY` list (`*`, `example.org`, `.example.org`, each optionally with a port) names the host.

@@ -29,7 +29,7 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
     let mut text = String::new();
     for clone in remote_clones(&loaded.graph) {
         let Source::Remote { url, pin } = &clone.source else { continue };
-        let found = crate::exec::sources::ask(&process.user_cache(), url, clone)
+        let found = crate::exec::sources::ask(&process.user_cache(), &process.env, url, clone)
             .map_err(|error| Stop::environment(format!("{}: {error}", clone.repo)))?;
         let moved = match pin {
             None => {

@@ -4,10 +4,10 @@
 //! → [`SourceRepository::tree`] → [`SourceRepository::each_file`]; a plain folder needs [`walk_plain`] only. Refs are
 //! resolved once, to a full commit id, and everything after that names the commit.
 //!
-//! Everything goes through libgit2, so no `git` program is needed and no argument can become an option of one. What a
-//! mirror is asked for is read from the mirror's own configuration alone: a user's `insteadOf`, proxy or certificate
-//! settings redirect nothing. The user's git configuration is read for its credential helper, if the caller allows it,
-//! and for `safe.directory`.
+//! Everything goes through libgit2, so no `git` program is needed and no argument can become an option of one; how its
+//! bytes reach a server is `transport`'s. What a mirror is asked for is read from the mirror's own configuration alone: a
+//! user's `insteadOf`, proxy or certificate settings redirect nothing. The user's git configuration is read for its
+//! credential helper, if the caller allows it, and for `safe.directory`.
 
 pub mod changes;
 mod error;
@@ -21,6 +21,7 @@ mod plain;
 mod reference;
 mod remote;
 mod transfer;
+mod transport;
 mod tree;
 
 pub use error::GitError;

@@ -1,14 +1,16 @@
 //! What is asked of a remote: its refs, and objects into a bare repository. Runs on the talking thread.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use git2::{AutotagOption, Config, Cred, CredentialType, Direction, ErrorClass, ErrorCode, FetchOptions, ProxyOptions};
-use git2::{RemoteCallbacks, RemoteRedirect, Repository, RepositoryInitOptions, RepositoryOpenFlags};
+use git2::RepositoryOpenFlags;
+use git2::{AutotagOption, Config, Direction, FetchOptions, RemoteCallbacks, Repository, RepositoryInitOptions};
 
 use crate::outside::git::error::GitError;
-use crate::outside::git::location::{RemoteUrl, Scheme, host_of};
+use crate::outside::git::location::{RemoteUrl, Scheme};
 use crate::outside::git::reference::{GitId, RefList};
-use crate::outside::git::transfer::{Line, Login, NetworkSettings};
+use crate::outside::git::transfer::{Line, NetworkSettings};
+use crate::outside::git::transport::{Talk, speaking};
 
 /// One remote and the bare repository that receives from it.
 #[derive(Clone, Debug)]
@@ -32,36 +34,40 @@ const KEPT: &str = "refs/ocelot/";
 
 impl Peer {
     /// Asks for the refs.
-    pub(super) fn list(&self, line: &Line) -> Result<RefList, GitError> {
-        let repository = open_private(&self.folder)?;
-        let mut remote = repository.remote_anonymous(self.url.as_str()).map_err(|error| self.failure(&error))?;
-        let connection = remote
-            .connect_auth(Direction::Fetch, Some(self.callbacks(line)), Some(self.proxy()))
-            .map_err(|error| self.failure(&error))?;
-        let heads = connection.list().map_err(|error| self.failure(&error))?;
-        Ok(RefList::new(heads.iter().map(|head| (head.name().to_owned(), head.oid()))))
+    pub(super) fn list(&self, line: &Arc<Line>) -> Result<RefList, GitError> {
+        let talk = Talk::new(&self.url, &self.settings, line);
+        speaking(&talk, || self.list_in(&talk)).unwrap_or_else(|error| Err(self.failure(&talk, &error)))
     }
 
     /// Receives what is wanted. Whether it then is there is for the caller to check.
-    pub(super) fn fetch(&self, want: &Want, line: &Line) -> Result<(), GitError> {
+    pub(super) fn fetch(&self, want: &Want, line: &Arc<Line>) -> Result<(), GitError> {
+        let talk = Talk::new(&self.url, &self.settings, line);
+        speaking(&talk, || self.fetch_in(&talk, want)).unwrap_or_else(|error| Err(self.failure(&talk, &error)))
+    }
+
+    fn list_in(&self, talk: &Talk) -> Result<RefList, GitError> {
+        let failure = |error: git2::Error| self.failure(talk, &error);
         let repository = open_private(&self.folder)?;
-        let mut remote = repository.remote_anonymous(self.url.as_str()).map_err(|error| self.failure(&error))?;
-        let mut connection = remote
-            .connect_auth(Direction::Fetch, Some(self.callbacks(line)), Some(self.proxy()))
-            .map_err(|error| self.failure(&error))?;
+        let mut remote = repository.remote_anonymous(self.url.as_str()).map_err(failure)?;
+        let connection = remote.connect_auth(Direction::Fetch, Some(callbacks(&talk.line)), None).map_err(failure)?;
+        let heads = connection.list().map_err(failure)?;
+        Ok(RefList::new(heads.iter().map(|head| (head.name().to_owned(), head.oid()))))
+    }
+
+    fn fetch_in(&self, talk: &Talk, want: &Want) -> Result<(), GitError> {
+        let failure = |error: git2::Error| self.failure(talk, &error);
+        let repository = open_private(&self.folder)?;
+        let mut remote = repository.remote_anonymous(self.url.as_str()).map_err(failure)?;
+        let mut connection =
+            remote.connect_auth(Direction::Fetch, Some(callbacks(&talk.line)), None).map_err(failure)?;
         let mut options = FetchOptions::new();
-        options
-            .remote_callbacks(self.callbacks(line))
-            .proxy_options(self.proxy())
-            .download_tags(AutotagOption::None)
-            .update_fetchhead(false)
-            .follow_redirects(RemoteRedirect::Initial);
+        options.remote_callbacks(callbacks(&talk.line)).download_tags(AutotagOption::None).update_fetchhead(false);
         let specs = match want {
             Want::Everything => {
                 vec!["+refs/heads/*:refs/heads/*".to_owned(), "+refs/tags/*:refs/tags/*".to_owned()]
             }
             Want::Commit { commit, ref_name } => {
-                let heads = connection.list().map_err(|error| self.failure(&error))?;
+                let heads = connection.list().map_err(failure)?;
                 let refs = RefList::new(heads.iter().map(|head| (head.name().to_owned(), head.oid())));
                 // libgit2 cannot cut history on its way from a folder.
                 if self.url.scheme() != Scheme::File {
@@ -71,81 +77,49 @@ impl Peer {
                 vec![format!("+{}:{KEPT}{commit}", named.map_or_else(|| commit.to_string(), str::to_owned))]
             }
         };
-        line.connected();
+        talk.line.connected();
         let remote = connection.remote();
         if let Err(error) = remote.download(&specs, Some(&mut options)) {
             return Err(match want {
                 Want::Commit { commit, .. } if refuses_id(&error) => {
                     GitError::CommitMissing { repository: self.url.to_string(), commit: commit.to_string() }
                 }
-                _ => self.failure(&error),
+                _ => failure(error),
             });
         }
         if matches!(want, Want::Everything) {
             let flags = git2::RemoteUpdateFlags::empty();
-            remote.update_tips(None, flags, AutotagOption::None, None).map_err(|error| self.failure(&error))?;
+            remote.update_tips(None, flags, AutotagOption::None, None).map_err(failure)?;
         }
         Ok(())
     }
 
-    fn proxy(&self) -> ProxyOptions<'static> {
-        let mut options = ProxyOptions::new();
-        if let Some(url) = &self.settings.proxy {
-            options.url(url);
-        }
-        options
-    }
-
-    fn callbacks<'a>(&'a self, line: &'a Line) -> RemoteCallbacks<'a> {
-        let mut callbacks = RemoteCallbacks::new();
-        callbacks.transfer_progress(|progress| line.received(&progress)).sideband_progress(|_| line.beat());
-        let mut asked = CredentialType::empty();
-        callbacks.credentials(move |url, user, allowed| {
-            // A login that was refused is offered once only; the server would ask for ever.
-            let fresh = allowed & !asked;
-            asked |= allowed;
-            if self.settings.login == Login::Nothing || !line.beat() || !self.same_host(url) {
-                return Err(git2::Error::from_str("the server asks for a login"));
-            }
-            let user = user.unwrap_or("git");
-            if fresh.contains(CredentialType::USERNAME) {
-                return Cred::username(user);
-            }
-            if fresh.contains(CredentialType::SSH_KEY) {
-                return Cred::ssh_key_from_agent(user);
-            }
-            if fresh.contains(CredentialType::USER_PASS_PLAINTEXT) && self.url.scheme() == Scheme::Https {
-                return Cred::credential_helper(&Config::open_default()?, self.url.as_str(), None);
-            }
-            Err(git2::Error::from_str("the server accepts no login that is at hand"))
-        });
-        callbacks
-    }
-
-    /// Whether a login asked for on behalf of `url` goes to the host that the user named.
-    fn same_host(&self, url: &str) -> bool {
-        let Some((_, rest)) = url.split_once("://") else { return self.url.scheme() == Scheme::Ssh };
-        host_of(rest.split('/').next().unwrap_or(rest)) == self.url.host()
-    }
-
-    fn failure(&self, error: &git2::Error) -> GitError {
+    /// What broke the talk off: what the transport saw, or else what libgit2 did not understand.
+    fn failure(&self, talk: &Talk, error: &git2::Error) -> GitError {
         let repository = self.url.to_string();
-        let why = error.message().to_owned();
         let login = match self.url.scheme() {
-            _ if error.code() == ErrorCode::Certificate => "the server's certificate or host key on this machine",
-            Scheme::Ssh => "the ssh agent",
+            Scheme::Ssh => "the ssh agent, or a key without a passphrase",
             _ => "a git credential helper",
         };
-        let answered = ["401", "403", "404", "login"].iter().any(|word| why.contains(word));
-        match (error.code(), error.class()) {
-            (ErrorCode::Auth | ErrorCode::Certificate, _) | (_, ErrorClass::Callback) => {
-                GitError::Denied { repository, why, login }
+        match talk.failure() {
+            Some(seen) if seen.may_pass => GitError::Unreachable { repository, why: seen.why },
+            Some(seen) => {
+                let login = if seen.distrust { "the server's certificate or host key on this machine" } else { login };
+                GitError::Denied { repository, why: seen.why, login }
             }
             // Trying again helps with a network only.
-            _ if answered || self.url.scheme() == Scheme::File => GitError::Denied { repository, why, login },
-            _ => GitError::Unreachable { repository, why },
+            None if self.url.scheme() == Scheme::File => {
+                GitError::Denied { repository, why: error.message().to_owned(), login }
+            }
+            None => GitError::Unreachable { repository, why: error.message().to_owned() },
         }
     }
+}
+
+fn callbacks(line: &Line) -> RemoteCallbacks<'_> {
+    let mut callbacks = RemoteCallbacks::new();
+    callbacks.transfer_progress(|progress| line.received(&progress)).sideband_progress(|_| line.beat());
+    callbacks
 }
 
 /// Whether the server gives out no bare ids at all, or not this one. A shallow request that is refused comes as an

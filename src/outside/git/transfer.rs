@@ -1,10 +1,11 @@
 //! One talk with a remote at a time, which can be given up: silence, cancellation and progress are the caller's.
 //!
-//! libgit2's own timeouts can be set through an unsafe interface only, and a blocked `connect` asks no callback. So the
-//! talk runs on a thread of its own; the caller's thread watches, and on silence or cancellation it leaves. A thread
+//! Looking up a name cannot be interrupted, and a blocked `connect` asks no callback. So the talk runs on a thread of
+//! its own; the caller's thread watches, and on silence or cancellation it leaves. A thread
 //! that was left ends at its next callback and has touched nothing but the mirror's object store, where a half-received
 //! pack is not yet visible.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -28,6 +29,8 @@ pub struct NetworkSettings {
     pub proxy: Option<String>,
     /// What may be offered to a server that asks for a login.
     pub login: Login,
+    /// The environment of `ssh`: where it finds itself, its configuration and the agent.
+    pub env: BTreeMap<String, String>,
 }
 
 impl Default for NetworkSettings {
@@ -39,6 +42,7 @@ impl Default for NetworkSettings {
             retry_pause: Duration::from_millis(500),
             proxy: None,
             login: Login::AgentAndHelper,
+            env: BTreeMap::new(),
         }
     }
 }
@@ -48,7 +52,7 @@ impl Default for NetworkSettings {
 pub enum Login {
     /// Nothing: public repositories only.
     Nothing,
-    /// The ssh agent for ssh; for https the helper that the user's git configuration names.
+    /// Whatever `ssh` can do without asking; for https the helper that the user's git configuration names.
     AgentAndHelper,
 }
 
@@ -90,6 +94,11 @@ impl Line {
         !self.left.load(Ordering::Relaxed)
     }
 
+    /// Whether the caller has gone; unlike [`Line::beat`] no sign of life.
+    pub(super) fn is_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+
     /// Notes that the server has listed its refs.
     pub(super) fn connected(&self) {
         self.connected.store(true, Ordering::Relaxed);
@@ -120,7 +129,7 @@ pub(super) fn talk<T: Send + 'static>(
     repository: &str,
     settings: &NetworkSettings,
     hooks: &mut Hooks<'_>,
-    talk: impl Fn(&Line) -> Result<T, GitError> + Clone + Send + 'static,
+    talk: impl Fn(&Arc<Line>) -> Result<T, GitError> + Clone + Send + 'static,
 ) -> Result<T, GitError> {
     let mut pause = settings.retry_pause;
     let mut attempt = 1;
@@ -140,7 +149,7 @@ fn once<T: Send + 'static>(
     repository: &str,
     settings: &NetworkSettings,
     hooks: &mut Hooks<'_>,
-    talk: impl Fn(&Line) -> Result<T, GitError> + Send + 'static,
+    talk: impl Fn(&Arc<Line>) -> Result<T, GitError> + Send + 'static,
 ) -> Result<T, GitError> {
     check(repository, hooks)?;
     let line = Arc::new(Line::default());
@@ -181,6 +190,8 @@ fn once<T: Send + 'static>(
         let silent = seen.1.elapsed() >= limit;
         if silent || hooks.cancel.load(Ordering::Relaxed) {
             line.left.store(true, Ordering::Relaxed);
+            // A talk that can be ended from here, as through `ssh`, ends what it started before we go on.
+            let _ = answer.recv_timeout(2 * TICK);
             check(repository, hooks)?;
             return Err(GitError::TimedOut { repository: repository.to_owned(), phase, seconds: limit.as_secs() });
         }
@@ -222,7 +233,7 @@ mod tests {
 
     fn run<T: Send + 'static>(
         cancel: &AtomicBool,
-        body: impl Fn(&Line) -> Result<T, GitError> + Clone + Send + 'static,
+        body: impl Fn(&Arc<Line>) -> Result<T, GitError> + Clone + Send + 'static,
     ) -> Result<T, GitError> {
         talk("r", &settings(), &mut Hooks { progress: &mut |_| {}, cancel }, body)
     }

@@ -4,6 +4,7 @@
 
 pub mod cancel;
 pub mod command;
+pub mod conversation;
 pub mod describe;
 mod group;
 pub mod output;
