@@ -14,6 +14,7 @@ mod elsewhere;
 mod failure;
 mod faults;
 mod forgotten;
+mod frugal;
 mod hostile;
 mod language;
 mod layering;
