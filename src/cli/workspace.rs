@@ -16,6 +16,7 @@ use crate::engine::snapshot::{NodeMemory, Part, Settled, Snapshot, Stored};
 use crate::engine::state::{self, StateDir, env_holds};
 use crate::graph::declared::Declared;
 use crate::graph::node::Graph;
+use crate::graph::outline::Outline;
 use crate::graph::select::{self, SelectError};
 use crate::project::load::{self, Loaded, Request};
 use crate::project::lock::Lock;
@@ -280,23 +281,47 @@ pub(in crate::cli) fn graph_of(
     process: &Process,
     selection: &Selection,
 ) -> Result<(Graph, Vec<NodeId>, Vec<bool>), Stop> {
-    let root = &selection.pipeline.root;
-    let state = StateDir::new(root);
-    let key = snapshot_key(process, selection);
-    let stored = || {
-        let mut observer = Observer::new(Looker::new(root, 0).ok()?, state.read_table()?);
-        let stored = Stored::open(&state.snapshot(&key), &key)?;
-        let env = |name: &str| process.env.get(name).cloned();
-        let current = uses_fast_path(process) && stored.null.proof.holds(&mut observer, &with_program(&env));
-        if current { stored.graph() } else { None }
-    };
-    let graph = match stored() {
+    let graph = match current(process, selection).and_then(|stored| stored.graph()) {
         Some(graph) => graph,
         None => load_project(process, selection)?.graph,
     };
     let targets = select::select(&graph, &selection.targets).map_err(select_stop)?;
     let wanted = select::closure(&graph, &targets);
     Ok((graph, targets, wanted))
+}
+
+/// What a drawing of the selected nodes shows, and which of them are selected. From the snapshot without reading a node,
+/// if everything is selected.
+///
+/// # Errors
+/// As [`open`].
+pub(in crate::cli) fn outline_of(process: &Process, selection: &Selection) -> Result<(Outline, Vec<bool>), Stop> {
+    let stored = || current(process, selection)?.outline().filter(|outline| outline.wants_all);
+    if selection.targets.is_empty()
+        && let Some(outline) = stored()
+    {
+        let wanted = vec![true; outline.len()];
+        return Ok((outline, wanted));
+    }
+    let (graph, _, wanted) = graph_of(process, selection)?;
+    let outline = Outline::of(&graph);
+    // As in `graph`: the process ends soon.
+    std::mem::forget(graph);
+    Ok((outline, wanted))
+}
+
+/// The snapshot, if its graph is the one that loading would give.
+fn current(process: &Process, selection: &Selection) -> Option<Stored> {
+    if !uses_fast_path(process) {
+        return None;
+    }
+    let root = &selection.pipeline.root;
+    let state = StateDir::new(root);
+    let key = snapshot_key(process, selection);
+    let mut observer = Observer::new(Looker::new(root, 0).ok()?, state.read_table()?);
+    let stored = Stored::open(&state.snapshot(&key), &key)?;
+    let env = |name: &str| process.env.get(name).cloned();
+    stored.null.proof.holds(&mut observer, &with_program(&env)).then_some(stored)
 }
 
 fn uses_fast_path(process: &Process) -> bool {

@@ -2,9 +2,9 @@
 //!
 //! Its sections, in the order in which they are needed: the *null* section has all that a run needs to say "nothing
 //! changed" (rows of the path table with their marks, variables, counts); the *index* tells which nodes a change
-//! concerns; then the graph without its nodes, the nodes, and what is remembered of each. The last two are read node
-//! by node when only some are concerned, and each has its own checksum for that. Behind the sections stand the changes
-//! of later runs.
+//! concerns; then the graph without its nodes, the nodes, and what is remembered of each. These two are read node
+//! by node when only some are concerned, and each has its own checksum for that. The last is what a drawing shows. Behind
+//! the sections stand the changes of later runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,6 +21,7 @@ use crate::engine::affected::Index;
 use crate::engine::session::Known;
 use crate::engine::state::{Proof, Row};
 use crate::graph::node::{Graph, Kind, Node};
+use crate::graph::outline::Outline;
 use crate::store::path_table::PathTable;
 use crate::store::sections::{self, Sections};
 use crate::store::tail::Extent;
@@ -30,6 +31,8 @@ const INDEX: usize = 1;
 const GRAPH: usize = 2;
 const NODES: usize = 3;
 const MEMORIES: usize = 4;
+/// Absent in files of earlier versions.
+const OUTLINE: usize = 5;
 
 /// Checksum bytes before each stored node and memory.
 const CHECK: usize = 16;
@@ -136,7 +139,8 @@ impl Snapshot {
         let (memories, memory_ends) = records(self.nodes.iter().map(encode));
         (index.node_ends, index.memory_ends) = (node_ends, memory_ends);
         let head = Graph { nodes: Vec::new(), ..self.graph.clone() };
-        let parts = [encode(&null), encode(&index), encode(&head), nodes, memories];
+        let outline = encode(&Outline::of(&self.graph));
+        let parts = [encode(&null), encode(&index), encode(&head), nodes, memories, outline];
         sections::encode(key.as_bytes(), &parts.each_ref().map(Vec::as_slice))
     }
 }
@@ -233,6 +237,11 @@ impl Stored {
     /// The rows that a node rests on, if a later run changed them.
     pub fn changed_rows(&self, id: NodeId) -> Option<&[PathId]> {
         Some(self.changed.get(&id)?.rows.as_deref().unwrap_or_default())
+    }
+
+    /// Reads what a drawing shows; `None` if it is damaged or absent.
+    pub fn outline(&self) -> Option<Outline> {
+        self.read(OUTLINE)
     }
 
     /// Reads the whole graph.

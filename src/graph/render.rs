@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::base::id::NodeId;
 use crate::graph::node::{Class, Graph, Role};
+use crate::graph::outline::{Line, Outline};
 
 /// An indented tree from the targets down; a subtree that was shown is not shown again.
 ///
@@ -39,47 +40,108 @@ pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool], out: &mut dyn Writ
 ///
 /// # Errors
 /// Those of `out`.
-pub fn dot(graph: &Graph, wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "digraph {} {{\n  rankdir=LR;\n  node [shape=box];", quoted(&graph.name))?;
-    for id in graph.ids().filter(|id| wanted[id.index()]) {
-        let node = graph.node(id);
-        let shape = match node.class {
-            Class::Pure => "",
-            Class::Volatile => ", style=dashed",
-            Class::Effect => ", style=bold",
-            Class::Sink => ", shape=note",
+pub fn dot(outline: &Outline, wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
+    let mut text = Text::new(out);
+    text.push("digraph ").push_quoted(&outline.name).push(" {\n  rankdir=LR;\n  node [shape=box];\n");
+    for id in outline.ids().filter(|id| wanted[id.index()]) {
+        let shape = match outline.class(id) {
+            Class::Pure => "];\n",
+            Class::Volatile => ", style=dashed];\n",
+            Class::Effect => ", style=bold];\n",
+            Class::Sink => ", shape=note];\n",
         };
-        writeln!(out, "  n{} [label={}{shape}];", id.0, quoted(&node.name))?;
-        for edge in &node.edges {
-            let style = match &edge.role {
-                Role::After => " [style=dotted]",
-                Role::Tolerant(_) => " [style=dashed]",
-                Role::Strict(_) | Role::Path(_) => "",
+        text.push("  ").push_id(id).push(" [label=").push_quoted(outline.node_name(id)).push(shape);
+        for (dep, line) in outline.edges(id) {
+            let style = match line {
+                Line::After => " [style=dotted];\n",
+                Line::Tolerant => " [style=dashed];\n",
+                Line::Strict => ";\n",
             };
-            writeln!(out, "  n{} -> n{}{style};", edge.to.0, id.0)?;
+            text.push("  ").push_id(dep).push(" -> ").push_id(id).push(style);
         }
+        text.pass_on()?;
     }
-    writeln!(out, "}}")
+    text.push("}\n");
+    text.finish()
 }
 
 /// For Markdown pages.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn mermaid(graph: &Graph, wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "flowchart LR")?;
-    for id in graph.ids().filter(|id| wanted[id.index()]) {
-        let node = graph.node(id);
-        writeln!(out, "  n{}[{}]", id.0, quoted(&node.name).replace("\\\"", "#quot;"))?;
-        for edge in &node.edges {
-            let arrow = match &edge.role {
-                Role::After | Role::Tolerant(_) => "-.->",
-                Role::Strict(_) | Role::Path(_) => "-->",
+pub fn mermaid(outline: &Outline, wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
+    let mut text = Text::new(out);
+    text.push("flowchart LR\n");
+    for id in outline.ids().filter(|id| wanted[id.index()]) {
+        // A backslash escapes nothing there.
+        let label = outline.node_name(id).replace('"', "#quot;");
+        text.push("  ").push_id(id).push("[\"").push(&label).push("\"]\n");
+        for (dep, line) in outline.edges(id) {
+            let arrow = match line {
+                Line::After | Line::Tolerant => " -.-> ",
+                Line::Strict => " --> ",
             };
-            writeln!(out, "  n{} {arrow} n{}", edge.to.0, id.0)?;
+            text.push("  ").push_id(dep).push(arrow).push_id(id).push("\n");
+        }
+        text.pass_on()?;
+    }
+    text.finish()
+}
+
+/// Text on its way out. A large graph has half a million lines, and formatting each would cost more than all else.
+struct Text<'a> {
+    text: String,
+    out: &'a mut dyn Write,
+}
+
+impl<'a> Text<'a> {
+    /// How much is passed on at a time.
+    const CHUNK: usize = 1 << 16;
+
+    fn new(out: &'a mut dyn Write) -> Self {
+        Self { text: String::with_capacity(2 * Self::CHUNK), out }
+    }
+
+    fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    fn push_quoted(&mut self, text: &str) -> &mut Self {
+        match text.contains(['"', '\\']) {
+            true => self.push(&quoted(text)),
+            false => self.push("\"").push(text).push("\""),
         }
     }
-    Ok(())
+
+    /// `n` and the number.
+    fn push_id(&mut self, id: NodeId) -> &mut Self {
+        let (mut digits, mut start, mut rest) = ([0; 10], 10, id.0);
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.text.push('n');
+        self.text.extend(digits[start..].iter().map(|digit| char::from(*digit)));
+        self
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        match self.text.len() < Self::CHUNK {
+            true => Ok(()),
+            false => self.finish(),
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.write_all(self.text.as_bytes())?;
+        self.text.clear();
+        Ok(())
+    }
 }
 
 fn quoted(text: &str) -> String {
@@ -139,4 +201,73 @@ pub fn json(graph: &Graph, wanted: &[bool], out: &mut dyn Write) -> io::Result<(
     let graph = JsonGraph { name: &graph.name, nodes: nodes.collect() };
     serde_json::to_writer_pretty(&mut *out, &graph)?;
     writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::graph::node::{Edge, Kind, Node};
+
+    fn node(name: &str, class: Class, edges: Vec<(u32, Role)>) -> Arc<Node> {
+        let edges = edges.into_iter().map(|(to, role)| Edge { to: NodeId(to), role }).collect();
+        Arc::new(Node {
+            name: name.to_owned(),
+            base: name.to_owned(),
+            values: Vec::new(),
+            kind: Kind::Group,
+            class,
+            edges,
+            pool: None,
+            timeout_ms: None,
+            retries: 0,
+            description: None,
+        })
+    }
+
+    fn shown(draw: impl Fn(&Outline, &[bool], &mut dyn Write) -> io::Result<()>) -> String {
+        let nodes = vec![
+            node("a\"b\\", Class::Pure, vec![]),
+            node("c", Class::Volatile, vec![(0, Role::Path("x".to_owned())), (0, Role::After)]),
+            node("d", Class::Sink, vec![(1, Role::Tolerant("of".to_owned())), (0, Role::Strict("in".to_owned()))]),
+            node("unwanted", Class::Effect, vec![(2, Role::After)]),
+        ];
+        let graph = Graph { name: "g".to_owned(), nodes, ..Graph::default() };
+        let mut out = Vec::new();
+        draw(&Outline::of(&graph), &[true, true, true, false], &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_drawing_has_every_wanted_node_and_edge() {
+        let expected = r#"digraph "g" {
+  rankdir=LR;
+  node [shape=box];
+  n0 [label="a\"b\\"];
+  n1 [label="c", style=dashed];
+  n0 -> n1;
+  n0 -> n1 [style=dotted];
+  n2 [label="d", shape=note];
+  n1 -> n2 [style=dashed];
+  n0 -> n2;
+}
+"#;
+        assert_eq!(shown(dot), expected);
+        let expected = "flowchart LR\n  n0[\"a#quot;b\\\"]\n  n1[\"c\"]\n  n0 --> n1\n  n0 -.-> n1\n  n2[\"d\"]\n  n1 -.-> n2\n  n0 --> n2\n";
+        assert_eq!(shown(mermaid), expected);
+    }
+
+    #[test]
+    fn a_drawing_larger_than_a_chunk_is_whole() {
+        let nodes: Vec<_> = (0..12_345).map(|number| node(&format!("node{number}"), Class::Pure, vec![])).collect();
+        let graph = Graph { name: "g".to_owned(), nodes, ..Graph::default() };
+        let mut out = Vec::new();
+        dot(&Outline::of(&graph), &vec![true; 12_345], &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 12_345 + 4);
+        for number in [0, 9, 10, 99, 12_344] {
+            assert!(text.contains(&format!("\n  n{number} [label=\"node{number}\"];\n")), "{number}");
+        }
+    }
 }

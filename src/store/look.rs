@@ -183,24 +183,27 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T], &mut Vec<R>) +
         work(items, &mut out);
         return out;
     }
-    let parts = items.chunks(items.len().div_ceil(threads));
+    // This thread takes a part too: a thread costs a stack, an arena of the allocator and a wake-up.
+    let mut parts = items.chunks(items.len().div_ceil(threads));
+    let own = parts.next().unwrap_or_default();
     let work = &work;
-    let joined: Vec<Vec<R>> = thread::scope(|scope| {
+    thread::scope(|scope| {
         let handles: Vec<_> = parts
             .map(|part| {
                 scope.spawn(move || {
-                    let mut out = Vec::new();
+                    let mut out = Vec::with_capacity(part.len());
                     work(part, &mut out);
                     out
                 })
             })
             .collect();
-        handles
-            .into_iter()
-            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    joined.into_iter().flatten().collect()
+        let mut out = Vec::with_capacity(items.len());
+        work(own, &mut out);
+        for handle in handles {
+            out.extend(handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        out
+    })
 }
 
 fn zero() -> BlobDigest {

@@ -65,3 +65,37 @@ fn every_distribution_can_be_asked_of_the_layers_pipeline() {
         assert!(graph.stdout.contains(&format!("collector[{name},arm64]")), "{name} is not in the graph");
     }
 }
+
+#[test]
+fn a_drawing_is_the_same_from_the_snapshot_and_from_the_files() {
+    let text = "
+default: [c]
+nodes:
+  a: {exec: {command: [cp, s, o], inputs: [s], outputs: [o]}}
+  b: {exec: {command: [cp, o, p], inputs: [o], outputs: [p]}, after: [a]}
+  c: {group: [b]}
+  other: {exec: {command: [cp, s, q], inputs: [s], outputs: [q]}}
+";
+    for text in [text.to_owned(), text.replace("default: [c]\n", "")] {
+        let mut space = Space::with(&text);
+        space.write("s", "1");
+        for format in ["dot", "mermaid"] {
+            for target in [&[][..], &["b"]] {
+                let arguments = [&["graph", "--format", format], target].concat();
+                space.fast = false;
+                let expected = space.run(&arguments).status(0).stdout;
+                assert_eq!(expected.contains("other"), target.is_empty() && !text.contains("default"), "{expected}");
+                space.fast = true;
+                assert_eq!(space.build(&[]).failed, 0);
+                assert_eq!(space.run(&arguments).status(0).stdout, expected);
+            }
+        }
+        // A snapshot that no longer counts is not drawn.
+        space.write("pipeline.yaml", &text.replace("other", "another"));
+        let drawn = space.run(&["graph", "--format", "dot", "another"]).status(0).stdout;
+        assert!(drawn.contains("another"), "{drawn}");
+        if !text.contains("default") {
+            assert!(space.run(&["graph", "--format", "dot"]).status(0).stdout.contains("another"));
+        }
+    }
+}

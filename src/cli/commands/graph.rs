@@ -15,13 +15,25 @@ use crate::graph::render;
 /// If the project or the targets are wrong.
 pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
-    let (graph, targets, wanted) = workspace::graph_of(process, &selection)?;
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let shown = match args.format {
-        GraphFormat::Tree => render::tree(&graph, &targets, &wanted, &mut out),
-        GraphFormat::Dot => render::dot(&graph, &wanted, &mut out),
-        GraphFormat::Mermaid => render::mermaid(&graph, &wanted, &mut out),
-        GraphFormat::Json => render::json(&graph, &wanted, &mut out),
+        GraphFormat::Tree | GraphFormat::Json => {
+            let (graph, targets, wanted) = workspace::graph_of(process, &selection)?;
+            let shown = match args.format {
+                GraphFormat::Tree => render::tree(&graph, &targets, &wanted, &mut out),
+                _ => render::json(&graph, &wanted, &mut out),
+            };
+            // The process ends now; freeing a hundred thousand nodes one by one would take a quarter of its time.
+            std::mem::forget(graph);
+            shown
+        }
+        GraphFormat::Dot | GraphFormat::Mermaid => {
+            let (outline, wanted) = workspace::outline_of(process, &selection)?;
+            match args.format {
+                GraphFormat::Dot => render::dot(&outline, &wanted, &mut out),
+                _ => render::mermaid(&outline, &wanted, &mut out),
+            }
+        }
         GraphFormat::Html => {
             return Err(Stop::usage("`--format html` is not available in this version")
                 .hint("use `--format dot` with Graphviz, or `--format mermaid`"));
@@ -29,7 +41,5 @@ pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit,
     };
     // A reader that went away wants no more output.
     shown.and_then(|()| out.flush()).ok();
-    // The process ends now; freeing a hundred thousand nodes one by one would take a quarter of its time.
-    std::mem::forget(graph);
     Ok(Exit::Ok)
 }
