@@ -1,6 +1,7 @@
 //! The world beyond the project: processes, signals, repositories, registries. Narrow traits, real clients.
 
 pub mod git;
+pub mod lambda;
 pub mod process;
 pub mod registry;
 pub mod signals;
