@@ -9,6 +9,7 @@ pub mod outputs;
 mod publication;
 pub mod receipt;
 mod reconcile;
+pub mod smoke;
 pub mod sources;
 #[cfg(test)]
 pub(in crate::exec) mod testing;
