@@ -25,6 +25,7 @@ mod quickstart;
 mod rows;
 mod schema;
 mod shipped;
+mod smoke;
 mod snapshot;
 mod timeline;
 mod upstream;
