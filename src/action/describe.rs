@@ -22,6 +22,8 @@ pub struct Inputs<'a> {
     pub prepared: Option<&'a str>,
     /// Arguments after `--`.
     pub extra_args: &'a [String],
+    /// For a `check`: how the layer is started.
+    pub smoke: Option<&'a str>,
 }
 
 /// A dependency that enters the digest.
@@ -50,11 +52,12 @@ fn schema(kind: &Kind) -> u32 {
         | Kind::Overlay(_)
         | Kind::Build(_)
         | Kind::Package(_)
-        | Kind::Check(_)
         | Kind::Publish(_)
         | Kind::Report(_)
         | Kind::Release(_)
         | Kind::Group => 1,
+        // 2: the layer is started.
+        Kind::Check(_) => 2,
     }
 }
 
@@ -194,8 +197,9 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
             m.field("recipe", &Recipe::CURRENT.number.to_string());
             m.optional("output", k.output.as_deref());
         }
-        // `smoke` is judged on reading, and is not in the digest.
-        Kind::Check(_) | Kind::Group => {}
+        // How it can be started is in the digest; whether it must is judged on reading, and is not.
+        Kind::Check(_) => m.optional("started", inputs.smoke),
+        Kind::Group => {}
         Kind::Publish(k) => {
             m.field("region", &k.region);
             m.field("name", &k.name);

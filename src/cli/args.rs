@@ -1,10 +1,12 @@
 //! The command line.
 
 mod common;
+mod contents;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use common::{Color, Common, OutputForm};
+pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
 #[derive(Debug, Parser)]
@@ -37,6 +39,10 @@ pub enum Command {
     Validate(SelectArgs),
     /// List what there is.
     List(ListArgs),
+    /// Say which components a distribution or a layer has.
+    Components(ComponentsArgs),
+    /// Check a collector configuration against the components of a distribution or a layer.
+    CheckConfig(CheckConfigArgs),
     /// Ask remotes again and move `ocelot.lock`.
     Update(UpdateArgs),
     /// Remove outputs whose content we recorded.
@@ -179,38 +185,6 @@ pub struct VerifyArgs {
     /// Set a parameter.
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
-}
-
-/// `list`.
-#[derive(Clone, Debug, Args)]
-pub struct ListArgs {
-    /// Of what.
-    #[arg(value_enum)]
-    pub what: ListWhat,
-    /// The pipeline, for nodes.
-    #[arg(short, long, value_name = "PIPELINE")]
-    pub pipeline: Option<String>,
-    /// Set a parameter.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
-    /// Only nodes that files changed since this commit reach.
-    #[arg(long, value_name = "GITREF")]
-    pub since: Option<String>,
-}
-
-/// What can be listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ListWhat {
-    /// Distributions with their tags.
-    Distributions,
-    /// Custom components.
-    Components,
-    /// Nodes of a pipeline.
-    Nodes,
-    /// Regions.
-    Regions,
-    /// Pipelines.
-    Pipelines,
 }
 
 /// `update`.

@@ -11,7 +11,9 @@ use crate::base::id::{NodeId, PathId};
 use crate::engine::session::{Known, Session};
 use crate::engine::sources::{InputProblem, tools_of};
 use crate::exec::api::{InputFile, Prepared, Tool};
+use crate::exec::smoke::mode::{self, Mode};
 use crate::graph::node::{Class, Kind, Node, Role, Source};
+use crate::layer::arch::Arch;
 use crate::layer::component::overlay_files;
 use crate::layer::tags::TagSet;
 
@@ -34,6 +36,8 @@ pub struct Evaluation {
     pub rows: Vec<PathId>,
     /// For a local `clone`: the commit.
     pub revision: Option<String>,
+    /// For a `check`: how the layer can be started here.
+    pub smoke: Mode,
 }
 
 /// The kind's part of an evaluation.
@@ -46,7 +50,17 @@ struct Gathered {
     revision: Option<String>,
     prepared: Option<(String, Prepared)>,
     unpinned: bool,
+    smoke: Mode,
 }
+
+/// The fact of a checked layer that says how it was started.
+const SMOKE: &str = "smoke";
+const NOT_STARTED: &str = "none";
+/// The value of `smoke:` under which a layer that was not started is none that is proven.
+const REQUIRED: &str = "required";
+
+/// What [`Session::find`] returns.
+type Found = (Lookup, Option<Arc<ActionResult>>, ReceiptState, Vec<PathId>);
 
 impl Session {
     /// Evaluates a node. `open_dep` names a dependency whose results are not known; `needed` says that a dependent
@@ -58,13 +72,17 @@ impl Session {
         let graph = Arc::clone(&self.graph);
         let node = graph.node(id);
         let gathered = self.gather(id, node)?;
-        let manifest = Arc::new(self.manifest(id, node, &gathered));
+        let mut manifest = Arc::new(self.manifest(id, node, &gathered, gathered.smoke));
         if matches!(node.kind, Kind::Overlay(_)) {
             self.selected[id.index()].clone_from(&gathered.files);
         }
         let failed = self.failed_dep(id).map(|dep| graph.node(dep).name.clone());
         let (lookup, mut result, receipt, more) = if failed.is_some() {
             (Lookup::OwnUnknown, None, ReceiptState::Missing, Vec::new())
+        } else if matches!(node.kind, Kind::Check(_)) && open_dep.is_none() {
+            let (found, strongest) = self.find_strongest(id, node, &gathered, needed);
+            manifest = strongest;
+            found
         } else {
             self.find(id, node, &manifest, open_dep.is_some(), needed)
         };
@@ -102,7 +120,63 @@ impl Session {
             prepared: gathered.prepared.map(|(_, prepared)| prepared),
             rows,
             revision: gathered.revision,
+            smoke: gathered.smoke,
         })
+    }
+
+    /// Looks for the record of a layer that was started as well as it could be here or better. Without one, the manifest
+    /// is that of what can be done here.
+    fn find_strongest(&mut self, id: NodeId, node: &Node, gathered: &Gathered, needed: bool) -> (Found, Arc<Manifest>) {
+        let mut rows = Vec::new();
+        let mut last = None;
+        for mode in gathered.smoke.as_strong() {
+            let manifest = Arc::new(self.manifest(id, node, gathered, mode));
+            let mut found = self.find(id, node, &manifest, false, needed);
+            let started = found.1.as_ref().and_then(|result| result.fact(SMOKE)).is_some_and(|how| how != NOT_STARTED);
+            if matches!(&node.kind, Kind::Check(check) if check.smoke == REQUIRED) && !started {
+                found.0 = match found.0 {
+                    Lookup::Found { .. } => Lookup::CombinationUnknown,
+                    other => other,
+                };
+                found.1 = None;
+            }
+            let is_found = matches!(found.0, Lookup::Found { .. });
+            rows.append(&mut found.3);
+            last = Some((found, manifest));
+            if is_found {
+                break;
+            }
+        }
+        // There is at least the mode of this host.
+        let (mut found, manifest) = last.unwrap_or_else(|| {
+            let manifest = Arc::new(self.manifest(id, node, gathered, gathered.smoke));
+            ((Lookup::OwnUnknown, None, ReceiptState::Missing, Vec::new()), manifest)
+        });
+        found.3 = rows;
+        (found, manifest)
+    }
+
+    /// How the layer that a `check` is about can be started here, with the program that emulates its processor.
+    fn how_to_start(&mut self, node: &Node, path: &str, gathered: &mut Gathered) {
+        let layer = node.field("layer").next().and_then(|layer| self.result(layer));
+        let arch = layer.and_then(|layer| layer.fact("arch")).and_then(Arch::parse);
+        let Some(arch) = arch else { return };
+        if mode::is_native(arch) {
+            gathered.smoke = Mode::Native;
+            return;
+        }
+        for name in mode::emulators(arch) {
+            match self.tools.find(name, path, &mut self.observer) {
+                Ok((tool, rows)) => {
+                    gathered.rows.extend(rows);
+                    gathered.tools.push((name.to_owned(), tool));
+                    gathered.smoke = Mode::Qemu;
+                    return;
+                }
+                // One that is installed later is seen when the node is looked at again.
+                Err(_) => continue,
+            }
+        }
     }
 
     fn gather(&mut self, id: NodeId, node: &Node) -> Result<Gathered, InputProblem> {
@@ -156,7 +230,8 @@ impl Session {
                     gathered.revision = Some(commit);
                 }
             },
-            Kind::Resolve(_) | Kind::Package(_) | Kind::Check(_) | Kind::Publish(_) => {}
+            Kind::Check(_) => self.how_to_start(node, &path, &mut gathered),
+            Kind::Resolve(_) | Kind::Package(_) | Kind::Publish(_) => {}
             Kind::Report(_) | Kind::Release(_) | Kind::Group => {}
         }
         if matches!(&node.kind, Kind::Clone(k) if matches!(k.source, Source::Plain(_))) {
@@ -201,7 +276,7 @@ impl Session {
         Some((digest, prepared))
     }
 
-    fn manifest(&self, id: NodeId, node: &Node, gathered: &Gathered) -> Manifest {
+    fn manifest(&self, id: NodeId, node: &Node, gathered: &Gathered, smoke: Mode) -> Manifest {
         let generated: Vec<Option<Content>> = node
             .edges
             .iter()
@@ -224,6 +299,7 @@ impl Session {
             let name = self.graph.node(edge.to).name.as_str();
             Some(DepInput { field, is_path, name, result, content: content.as_ref(), failure })
         });
+        let is_check = matches!(node.kind, Kind::Check(_));
         let no_args = Vec::new();
         let extra_args = match &self.options.extra_args {
             Some((target, args)) if *target == id => args,
@@ -232,11 +308,18 @@ impl Session {
         let inputs = Inputs {
             files: gathered.files.iter().map(|(path, content)| (path.as_str(), content)).collect(),
             deps: deps.collect(),
-            tools: gathered.tools.iter().map(|(name, tool)| (name.as_str(), tool.identity.as_str())).collect(),
+            // What emulates a processor is the host's, and no input.
+            tools: gathered
+                .tools
+                .iter()
+                .filter(|_| !is_check)
+                .map(|(name, tool)| (name.as_str(), tool.identity.as_str()))
+                .collect(),
             env: gathered.env.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect(),
             revision: gathered.revision.as_deref(),
             prepared: gathered.prepared.as_ref().map(|(digest, _)| digest.as_str()),
             extra_args,
+            smoke: is_check.then(|| smoke.name()),
         };
         describe(node, &inputs)
     }

@@ -64,6 +64,7 @@ impl Session {
             set_aside: Vec::new(),
             extra_args,
             sandbox,
+            smoke: evaluation.smoke,
             node,
         }
     }

@@ -11,6 +11,7 @@ use crate::action::result::{ActionResult, Content, Discovered, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::exec::registries::Registries;
+use crate::exec::smoke::Mode;
 use crate::graph::declared::Declared;
 use crate::graph::node::{Node, Pin};
 use crate::outside::process::cancel::Cancel;
@@ -89,6 +90,8 @@ pub struct Job {
     pub extra_args: Vec<String>,
     /// Run in a fresh directory with only the declared inputs.
     pub sandbox: bool,
+    /// For a `check`: how the layer can be started here.
+    pub smoke: Mode,
 }
 
 /// A program that a node uses.

@@ -10,6 +10,7 @@ mod publication;
 pub mod receipt;
 mod reconcile;
 pub mod registries;
+pub mod smoke;
 pub mod sources;
 #[cfg(test)]
 pub(in crate::exec) mod testing;

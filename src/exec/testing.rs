@@ -10,6 +10,7 @@ use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::exec::api::{Dep, Job, Log, World};
 use crate::exec::registries::Registries;
+use crate::exec::smoke::Mode;
 use crate::graph::node::{Class, Kind, Node};
 use crate::layer::arch::Arch;
 use crate::outside::process::cancel::Cancel;
@@ -109,6 +110,7 @@ pub(in crate::exec) fn job(world: &World, node: Arc<Node>, deps: Vec<Dep>) -> Jo
         set_aside: Vec::new(),
         extra_args: Vec::new(),
         sandbox: false,
+        smoke: Mode::None,
         node,
     }
 }

@@ -27,6 +27,7 @@ mod quickstart;
 mod rows;
 mod schema;
 mod shipped;
+mod smoke;
 mod snapshot;
 mod timeline;
 mod upstream;

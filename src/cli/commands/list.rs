@@ -37,7 +37,7 @@ pub(in crate::cli) fn list(process: &Process, args: &ListArgs) -> Result<Exit, S
 }
 
 /// Reads a file of the project strictly.
-fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name: &str) -> Result<(T, SourceMap), Stop> {
+pub(super) fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name: &str) -> Result<(T, SourceMap), Stop> {
     let bytes = std::fs::read(process.dir.join(name))
         .map_err(|error| Stop::usage(format!("cannot read `{name}`: {error}")).hint("run this in a project's root"))?;
     let mut sources = SourceMap::default();

@@ -2,7 +2,9 @@
 
 mod build;
 mod cache;
+mod check_config;
 mod clean;
+mod components;
 mod graph;
 mod list;
 mod plan;
@@ -38,6 +40,8 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Log(args) => why::log(process, &args),
         Command::Validate(args) => validate::validate(process, &args),
         Command::List(args) => list::list(process, &args),
+        Command::Components(args) => components::components(process, &args),
+        Command::CheckConfig(args) => check_config::check_config(process, &args),
         Command::Update(args) => update::update(process, &args),
         Command::Clean(args) => clean::clean(process, &args),
         Command::Verify(args) => verify::verify(process, &args),

@@ -1,24 +1,30 @@
 //! `check`: whether a layer would start on Lambda and do what its configuration says; the layer is passed on unchanged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::action::result::{Content, Output};
-use crate::base::suggest::closest;
+use crate::action::result::{Content, FileContent, Output};
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::kinds::blob;
 use crate::exec::kinds::package::{BUILD_MS, LAYER};
+use crate::exec::smoke::{self, Mode, Smoke};
 use crate::graph::node::Check;
 use crate::layer::arch::Arch;
 use crate::layer::build_info::BuildInfo;
-use crate::layer::collector_config::{LayerContents, Severity, check_config};
-use crate::layer::component::{Category, Component, component_tag, parse_component_tag};
-use crate::layer::component_type::{SourceTypes, tag_name};
-use crate::layer::config_yaml;
+use crate::layer::collector_config::Severity;
+use crate::layer::component::{Category, Component};
+use crate::layer::contract;
 use crate::layer::elf;
 use crate::layer::hashes::Sha256Sum;
 use crate::layer::limits::{self, UNZIPPED_LIMIT};
+use crate::layer::sbom::{self, Subject};
+use crate::layer::start_config;
 use crate::layer::zip_read::{ZipFact, ZipLimits, ZipReader};
 
+/// The measurements of a layer that was started: milliseconds to its first `event/next`, and resident bytes.
+const INIT_MS: &str = "init-ms";
+const MEMORY: &str = "memory-bytes";
+/// The value of `smoke:` that wants the layer started.
+const REQUIRED: &str = "required";
 const BINARY: &str = "extensions/collector";
 const CONFIG: &str = "collector-config/config.yaml";
 /// What a layer has, and nothing else: name and permission bits.
@@ -39,34 +45,8 @@ const PASSED_ON: [&str; 9] = [
     "unzipped-size",
     "zip-size",
 ];
-/// Components that upstream's sources and the ones shipped here have under these tags, so that "not selected" is told
-/// from "does not exist".
-const UPSTREAM: [&str; 21] = [
-    "connector.spanmetrics",
-    "exporter.debug",
-    "exporter.otlp",
-    "exporter.otlphttp",
-    "exporter.prometheusremotewrite",
-    "extension.basicauth",
-    "extension.sigv4auth",
-    "processor.attributes",
-    "processor.batch",
-    "processor.coldstart",
-    "processor.decouple",
-    "processor.filter",
-    "processor.memorylimiter",
-    "processor.probabilisticsampler",
-    "processor.resource",
-    "processor.span",
-    "processor.transform",
-    "receiver.otlp",
-    "receiver.telemetryapi",
-    "exporter.awss3",
-    "connector.signaltometrics",
-];
-
-/// Checks the layer as it is; starting it is not part of this.
-pub(in crate::exec) fn run(world: &World, job: &Job, _: &Check, log: &mut dyn Log) -> Result<Produced, WorkError> {
+/// Checks the layer as it is, and then starts it, if that can be done here.
+pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Log) -> Result<Produced, WorkError> {
     let (dep, layer) = job.dep(LAYER)?;
     let content = blob::file(dep, layer, LAYER)?;
     let zip = blob::read(world, job, LAYER, LAYER)?;
@@ -78,7 +58,14 @@ pub(in crate::exec) fn run(world: &World, job: &Job, _: &Check, log: &mut dyn Lo
     if sha256.to_code_sha256() != facts["code-sha256"] {
         return Err(WorkError::Internal("the layer's bytes are not those of its fact `code-sha256`".to_owned()));
     }
-    let found = inspect(&zip, &Claims::of(&facts)?);
+    let mut found = inspect(&zip, &Claims::of(&facts)?);
+    let mut measurements: BTreeMap<String, u64> =
+        layer.measurements.iter().filter(|(name, _)| *name == BUILD_MS).map(|(name, at)| (name.clone(), *at)).collect();
+    let mut started = Mode::None;
+    // What is wrong to the eye would only be told once more, and worse.
+    if found.errors.is_empty() {
+        started = found.start(world, job, k, &mut measurements, log)?;
+    }
     for line in found.errors.iter().chain(&found.warnings) {
         log.line(line);
     }
@@ -92,14 +79,25 @@ pub(in crate::exec) fn run(world: &World, job: &Job, _: &Check, log: &mut dyn Lo
         ("sha256", sha256.to_hex()),
         ("verdict", "passed".to_owned()),
         ("findings", found.warnings.join("\n")),
-        ("smoke", "none".to_owned()),
+        ("smoke", started.to_string()),
     ] {
         facts.insert(name.to_owned(), value);
     }
-    let measurements = layer.measurements.iter().filter(|(name, _)| *name == BUILD_MS);
-    let measurements = measurements.map(|(name, value)| (name.clone(), *value)).collect();
-    let output = Output { name: LAYER.to_owned(), path: None, content: Content::File(content) };
-    Ok(Produced { outputs: vec![output], facts, measurements, warnings: found.warnings, ..Produced::default() })
+    let mut outputs = vec![Output { name: LAYER.to_owned(), path: None, content: Content::File(content) }];
+    if let Some(info) = &found.build_info {
+        let subject = Subject {
+            distribution: &facts["distribution"],
+            arch: &facts["arch"],
+            collector_version: &facts["collector-version"],
+            sha256: &sha256,
+        };
+        for (name, text) in [("cyclonedx", sbom::cyclonedx(info, &subject)), ("spdx", sbom::spdx(info, &subject))] {
+            let put = world.cache.put_bytes(text.as_bytes());
+            let content = Content::File(FileContent { digest: put.digest, size: put.size, executable: false });
+            outputs.push(Output { name: name.to_owned(), path: None, content });
+        }
+    }
+    Ok(Produced { outputs, facts, measurements, warnings: found.warnings, ..Produced::default() })
 }
 
 /// What the layer's facts say of it.
@@ -128,6 +126,10 @@ impl<'f> Claims<'f> {
 struct Findings {
     errors: Vec<String>,
     warnings: Vec<String>,
+    /// The extension and its configuration, as far as they could be read.
+    binary: Option<Vec<u8>>,
+    config: Option<String>,
+    build_info: Option<BuildInfo>,
 }
 
 /// Checks a zip against what is said of it. Everything is listed; a zip that is refused as a whole is one finding.
@@ -150,12 +152,16 @@ fn inspect(zip: &[u8], claims: &Claims<'_>) -> Findings {
         && let Some(binary) = found.keep(reader.extract(BINARY, UNZIPPED_LIMIT))
     {
         found.binary(&binary, claims);
+        found.binary = Some(binary);
     }
     if reader.entry(CONFIG).is_some()
         && let Some(config) = found.keep(reader.extract(CONFIG, UNZIPPED_LIMIT))
     {
         match String::from_utf8(config) {
-            Ok(text) => found.config(&text, claims),
+            Ok(text) => {
+                found.config(&text, claims);
+                found.config = Some(text);
+            }
             Err(_) => found.errors.push(format!("{CONFIG}: it is not UTF-8; save it as UTF-8")),
         }
     }
@@ -163,6 +169,46 @@ fn inspect(zip: &[u8], claims: &Claims<'_>) -> Findings {
 }
 
 impl Findings {
+    /// Starts the layer, and says how it was started.
+    fn start(
+        &mut self,
+        world: &World,
+        job: &Job,
+        k: &Check,
+        measurements: &mut BTreeMap<String, u64>,
+        log: &mut dyn Log,
+    ) -> Result<Mode, WorkError> {
+        let (Some(binary), Some(config)) = (&self.binary, &self.config) else { return Ok(Mode::None) };
+        let start = start_config::read(CONFIG, config).map_err(|errors| WorkError::Invalid(errors.join("\n")))?;
+        let hindrance = match (&start.asks_outside, job.smoke) {
+            (Some((provider, line)), _) => Some(format!(
+                "{CONFIG}:{line}: it asks `{provider}:` for values when it starts, and nobody answers here"
+            )),
+            (None, Mode::None) => Some(format!(
+                "{BINARY}: this machine cannot run it; install qemu-user-static, or check it on one of its own kind"
+            )),
+            _ => None,
+        };
+        if let Some(hindrance) = hindrance {
+            let text = format!("{hindrance}: the layer is checked, that it starts is not proven");
+            if k.smoke == REQUIRED {
+                return Err(WorkError::Environment(format!("{text}, and `smoke: required` asks for it")));
+            }
+            log.line(&text);
+            return Ok(Mode::None);
+        }
+        let proof = smoke::prove(world, job, &Smoke { binary, config, start: &start }, log)?;
+        for (name, value) in [(INIT_MS, proof.init_ms), (MEMORY, proof.memory)] {
+            measurements.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        if let (Some(init), Some(memory)) = (proof.init_ms, proof.memory) {
+            let mib = memory >> 20;
+            log.line(&format!("started: first event/next after {init} ms (median of five), {mib} MiB resident"));
+        }
+        self.errors.extend(proof.errors);
+        Ok(job.smoke)
+    }
+
     fn keep<T>(&mut self, result: Result<T, crate::layer::error::LayerError>) -> Option<T> {
         result.map_err(|error| self.errors.push(error.to_string())).ok()
     }
@@ -198,6 +244,7 @@ impl Findings {
         }
         if let Some(info) = self.keep(BuildInfo::of_elf(BINARY, binary)) {
             self.build_info(&info, claims);
+            self.build_info = Some(info);
         }
         if !embeds(binary, claims.collector_version) {
             self.errors.push(format!(
@@ -231,34 +278,11 @@ impl Findings {
     }
 
     fn config(&mut self, text: &str, claims: &Claims<'_>) {
-        let names = match config_yaml::read_names(CONFIG, text) {
-            Ok(names) => names,
+        let findings = match contract::findings(CONFIG, text, &claims.components, claims.collector_version) {
+            Ok(findings) => findings,
             Err(errors) => return self.errors.extend(errors),
         };
-        let source_types = SourceTypes::new();
-        let mut known_tags: BTreeSet<String> = claims.components.iter().map(Component::tag).collect();
-        for (category, name) in UPSTREAM.iter().filter_map(|tag| tag.split_once('.')) {
-            known_tags.extend(Category::parse(category).map(|category| component_tag(category, name)));
-        }
-        // The sources may have more components than are known here. A name that is like none of those that are known is
-        // taken for one of them, so that its tag is named.
-        for used in &names.defined {
-            let kind = used.named.id.split('/').next().unwrap_or_default();
-            let name = tag_name(used.category, kind, &source_types);
-            let tag = component_tag(used.category, name);
-            let of_category = known_tags.iter().filter_map(|tag| parse_component_tag(tag));
-            let of_category = of_category.filter(|(category, _)| *category == used.category).map(|(_, name)| name);
-            if closest(name, of_category).is_none() {
-                known_tags.insert(tag);
-            }
-        }
-        let contents = LayerContents {
-            components: &claims.components,
-            known_tags: &known_tags,
-            source_types: &source_types,
-            collector_version: claims.collector_version,
-        };
-        for finding in check_config(&names, &contents) {
+        for finding in findings {
             let line = format!("{CONFIG}:{}: {}: {}", finding.mark, finding.message, finding.fix);
             match finding.severity {
                 Severity::Error => self.errors.push(line),
@@ -335,7 +359,11 @@ mod tests {
         let sum = Sha256Sum::of(&zip);
         let job = check_job(&world, &zip, &sum.to_code_sha256());
         let made = run(&world, &job, &Check { smoke: "optional".into() }, &mut Printed::default()).unwrap();
-        assert_eq!(made.outputs, job.deps[0].result.as_ref().unwrap().outputs);
+        assert_eq!(made.outputs[..1], job.deps[0].result.as_ref().unwrap().outputs[..]);
+        assert_eq!(
+            made.outputs.iter().map(|made| made.name.as_str()).collect::<Vec<_>>(),
+            [LAYER, "cyclonedx", "spdx"]
+        );
         assert_eq!((made.facts["verdict"].as_str(), made.facts["smoke"].as_str()), ("passed", "none"));
         assert_eq!(made.facts["sha256"], sum.to_hex());
         assert!(made.facts["findings"].contains("`otlphttp/unused` is defined but not used"));
@@ -408,6 +436,26 @@ mod tests {
         assert!(found[2].contains("does not contain its version v0.146.0"), "{found:?}");
         let found = errors(&collector_layer(b"#!/bin/sh", CONFIG_TEXT.as_bytes()), &claims());
         assert!(found[0].contains("not an ELF binary") && found.len() == 3, "{found:?}");
+    }
+
+    #[test]
+    fn a_binary_that_is_cut_off_or_too_large_is_refused() {
+        let whole = collector(Arch::Amd64);
+        let found = errors(&collector_layer(&whole[..whole.len() / 2], CONFIG_TEXT.as_bytes()), &claims());
+        assert!(found[0].starts_with("extensions/collector: "), "{found:?}");
+        let mut limited = Findings::default();
+        limited.keep(limits::check_sizes(1, UNZIPPED_LIMIT + 1, &[(BINARY, UNZIPPED_LIMIT + 1)]));
+        assert!(limited.errors[0].contains(BINARY), "{limited:?}");
+    }
+
+    #[test]
+    fn a_start_that_is_required_and_cannot_be_had_is_trouble_outside() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = world(dir.path());
+        let zip = zip(&collector_layer(&collector(Arch::Amd64), CONFIG_TEXT.as_bytes()));
+        let job = check_job(&world, &zip, &Sha256Sum::of(&zip).to_code_sha256());
+        let error = run(&world, &job, &Check { smoke: "required".into() }, &mut Printed::default()).unwrap_err();
+        assert!(matches!(&error, WorkError::Environment(text) if text.contains("qemu-user-static")), "{error}");
     }
 
     #[test]

@@ -1,0 +1,63 @@
+//! Arguments of the commands that say what there is, and what is in it.
+
+use clap::{Args, ValueEnum};
+
+/// `components`.
+#[derive(Clone, Debug, Args)]
+pub struct ComponentsArgs {
+    /// A layer zip, or a collector binary.
+    #[arg(value_name = "LAYER", required_unless_present = "distribution")]
+    pub layer: Option<String>,
+    /// A distribution of `config/distributions.yaml`, before anything is built.
+    #[arg(short, long, value_name = "DIST", conflicts_with = "layer")]
+    pub distribution: Option<String>,
+    /// Show what this other layer has more (+), less (-) or in another version.
+    #[arg(long, value_name = "LAYER", requires = "layer")]
+    pub diff: Option<String>,
+}
+
+/// `check-config`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckConfigArgs {
+    /// The configuration.
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// Against this distribution of `config/distributions.yaml`.
+    #[arg(short, long, value_name = "DIST", required_unless_present = "layer")]
+    pub distribution: Option<String>,
+    /// Against this layer zip, or collector binary.
+    #[arg(long, value_name = "LAYER", conflicts_with = "distribution")]
+    pub layer: Option<String>,
+}
+
+/// `list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// Of what.
+    #[arg(value_enum)]
+    pub what: ListWhat,
+    /// The pipeline, for nodes.
+    #[arg(short, long, value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Set a parameter.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Only nodes that files changed since this commit reach.
+    #[arg(long, value_name = "GITREF")]
+    pub since: Option<String>,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListWhat {
+    /// Distributions with their tags.
+    Distributions,
+    /// Custom components.
+    Components,
+    /// Nodes of a pipeline.
+    Nodes,
+    /// Regions.
+    Regions,
+    /// Pipelines.
+    Pipelines,
+}

@@ -1,0 +1,231 @@
+//! What a collector configuration offers to whoever starts it outside Lambda: where it listens, where it can be made to
+//! send, and what it needs that only AWS can give.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::diag::SourceMap;
+use crate::layer::collector_config::{ConfigNames, Pipeline};
+use crate::layer::config_yaml;
+use crate::spec::yaml::{self, Limits, Tree};
+
+/// What OTLP carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Signal {
+    /// Log records.
+    Logs,
+    /// Metrics.
+    Metrics,
+    /// Spans.
+    Traces,
+}
+
+impl Signal {
+    /// All of them, sorted.
+    pub const ALL: [Self; 3] = [Self::Logs, Self::Metrics, Self::Traces];
+
+    /// The name in a pipeline's id and in the path of OTLP over HTTP.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
+        }
+    }
+}
+
+/// What a run with this configuration can count on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartConfig {
+    /// The TCP ports on which it listens for OTLP, sorted.
+    pub ports: Vec<u16>,
+    /// The port for OTLP over HTTP, if it has one.
+    pub http: Option<u16>,
+    /// Variables that hold the endpoint of an OTLP/HTTP exporter, sorted.
+    pub endpoints: Vec<String>,
+    /// Signals that can be sent without reaching for anything outside: all exporters behind them are known, and near.
+    pub sent: Vec<Signal>,
+    /// Signals that have to come out at the address in `endpoints`.
+    pub awaited: Vec<Signal>,
+    /// A configuration provider that has to ask somebody outside, with its line: `secretsmanager`, 12.
+    pub asks_outside: Option<(String, usize)>,
+}
+
+/// Providers of the collector that read from outside the machine.
+const OUTSIDE: [&str; 4] = ["secretsmanager", "s3", "https", "http"];
+/// Processors that may drop what they are given.
+const DROPPING: [&str; 3] = ["filter", "probabilistic_sampler", "tail_sampling"];
+const GRPC_PORT: u16 = 4317;
+const HTTP_PORT: u16 = 4318;
+
+/// Reads a configuration that [`config_yaml::read_names`] accepts.
+///
+/// # Errors
+/// Every problem of the YAML.
+pub fn read(file: &str, text: &str) -> Result<StartConfig, Vec<String>> {
+    let names = config_yaml::read_names(file, text)?;
+    let mut sources = SourceMap::default();
+    let source = sources.add(file, text);
+    let Some(tree) = yaml::parse(source, text, &Limits::default(), &mut Vec::new()) else {
+        return Ok(StartConfig::default());
+    };
+    let (ports, http) = ports(&tree);
+    let pointed = pointed(&tree);
+    let mut config = StartConfig { ports, http, asks_outside: asks_outside(text), ..StartConfig::default() };
+    config.endpoints = pointed.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    for signal in Signal::ALL {
+        let flow = Flow::of(&names, signal, &pointed);
+        if http.is_some() && flow.starts && flow.is_near {
+            config.sent.push(signal);
+            if flow.comes_out {
+                config.awaited.push(signal);
+            }
+        }
+    }
+    Ok(config)
+}
+
+/// Where a signal that is received goes.
+struct Flow {
+    /// Some pipeline receives it over OTLP.
+    starts: bool,
+    /// No exporter behind it needs anything but the address it is given.
+    is_near: bool,
+    /// It has to arrive at that address.
+    comes_out: bool,
+}
+
+impl Flow {
+    fn of(names: &ConfigNames, signal: Signal, pointed: &BTreeMap<String, String>) -> Self {
+        let kind = |id: &str| id.split('/').next().unwrap_or_default().to_owned();
+        let takes = |pipeline: &&Pipeline| {
+            kind(&pipeline.named.id) == signal.name() && pipeline.receivers.iter().any(|r| kind(&r.id) == "otlp")
+        };
+        let pipelines: Vec<&Pipeline> = names.pipelines.iter().filter(takes).collect();
+        let near = |id: &str| pointed.contains_key(id) || matches!(kind(id).as_str(), "debug" | "nop");
+        Self {
+            starts: !pipelines.is_empty(),
+            is_near: pipelines.iter().flat_map(|pipeline| &pipeline.exporters).all(|exporter| near(&exporter.id)),
+            comes_out: pipelines.iter().any(|pipeline| {
+                pipeline.exporters.iter().any(|exporter| pointed.contains_key(&exporter.id))
+                    && !pipeline.processors.iter().any(|p| DROPPING.contains(&kind(&p.id).as_str()))
+            }),
+        }
+    }
+}
+
+/// The ports of all OTLP receivers, and the first that speaks HTTP.
+fn ports(tree: &Tree<'_>) -> (Vec<u16>, Option<u16>) {
+    let mut ports = BTreeSet::new();
+    let mut http = None;
+    for entry in tree.get("receivers").map(Tree::entries).unwrap_or_default() {
+        if entry.key.as_str().split('/').next() != Some("otlp") {
+            continue;
+        }
+        let protocols = entry.value.get("protocols").map(Tree::entries).unwrap_or_default();
+        for protocol in protocols {
+            let is_http = protocol.key.as_str() == "http";
+            let default = if is_http { HTTP_PORT } else { GRPC_PORT };
+            let port = match protocol.value.get("endpoint").and_then(Tree::as_str) {
+                Some(endpoint) => port(endpoint),
+                None => Some(default),
+            };
+            ports.extend(port);
+            if is_http && http.is_none() {
+                http = port;
+            }
+        }
+    }
+    (ports.into_iter().collect(), http)
+}
+
+/// The port of `HOST:PORT`, where a variable stands for what follows its `:-`.
+fn port(endpoint: &str) -> Option<u16> {
+    let bare = endpoint.trim_end_matches('}');
+    bare.rsplit_once(':')?.1.trim_start_matches('-').parse().ok()
+}
+
+/// Exporters that send OTLP over HTTP to what a variable says, with the variable.
+fn pointed(tree: &Tree<'_>) -> BTreeMap<String, String> {
+    let of = |entry: &yaml::Entry<'_>| {
+        let id = entry.key.as_str();
+        let kind = id.split('/').next()?;
+        let endpoint = entry.value.get("endpoint")?.as_str()?;
+        matches!(kind, "otlphttp" | "otlp_http").then(|| Some((id.to_owned(), variable(endpoint)?)))?
+    };
+    tree.get("exporters").map(Tree::entries).unwrap_or_default().iter().filter_map(of).collect()
+}
+
+/// The name in `${env:NAME}`, `${env:NAME:-DEFAULT}` or `${NAME}`, if the text is nothing else.
+fn variable(text: &str) -> Option<String> {
+    let inner = text.strip_prefix("${")?.strip_suffix('}')?;
+    let inner = inner.strip_prefix("env:").unwrap_or(inner);
+    let name = inner.split_once(":-").map_or(inner, |(name, _)| name);
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then(|| name.to_owned())
+}
+
+fn asks_outside(text: &str) -> Option<(String, usize)> {
+    text.lines().zip(1..).find_map(|(line, number)| {
+        // A comment that explains a provider asks nobody.
+        let line = line.split(" #").next().filter(|line| !line.trim_start().starts_with('#'))?;
+        let provider = OUTSIDE.iter().find(|provider| line.contains(&format!("${{{provider}:")))?;
+        Some(((*provider).to_owned(), number))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(exporters: &str, processors: &str) -> String {
+        format!(
+            "receivers:\n  otlp:\n    protocols:\n      grpc: {{endpoint: 'localhost:4417'}}\n      http:\n\
+             exporters:\n{exporters}service:\n  pipelines:\n    traces: {{receivers: [otlp], processors: \
+             [{processors}], exporters: [otlphttp]}}\n    metrics: {{receivers: [otlp], exporters: [debug]}}\n"
+        )
+    }
+
+    const POINTED: &str = "  debug:\n  otlphttp: {endpoint: \"${env:WHERE:-http://localhost:4319}\"}\n";
+
+    #[test]
+    fn data_is_awaited_where_a_variable_leads() {
+        let read = read("c", &config(POINTED, "batch")).unwrap();
+        let expected = StartConfig {
+            ports: vec![4318, 4417],
+            http: Some(4318),
+            endpoints: vec!["WHERE".into()],
+            sent: vec![Signal::Metrics, Signal::Traces],
+            awaited: vec![Signal::Traces],
+            asks_outside: None,
+        };
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_may_be_dropped_or_goes_elsewhere_is_not_awaited() {
+        let dropped = read("c", &config(POINTED, "filter/x")).unwrap();
+        assert_eq!((dropped.sent.len(), dropped.awaited), (2, vec![]));
+        let fixed = read("c", &config("  debug:\n  otlphttp: {endpoint: 'https://x'}\n", "")).unwrap();
+        assert_eq!((fixed.sent, fixed.awaited), (vec![Signal::Metrics], vec![]));
+    }
+
+    #[test]
+    fn a_provider_that_asks_aws_is_found_with_its_line_and_not_in_a_comment() {
+        let text = "# ${s3:x}\na: 1 # ${s3:x}\nb: ${secretsmanager:${env:N}#e}\n";
+        assert_eq!(asks_outside(text), Some(("secretsmanager".into(), 3)));
+        assert_eq!(asks_outside("a: ${env:https}\n"), None);
+    }
+
+    #[test]
+    fn variables_and_ports_are_read_in_every_form() {
+        for (text, name) in [("${env:A_1}", Some("A_1")), ("${A:-x}", Some("A")), ("http://${env:A}", None), ("", None)]
+        {
+            assert_eq!(variable(text).as_deref(), name, "{text}");
+        }
+        for (text, found) in
+            [("localhost:1", Some(1)), ("${env:P:-0.0.0.0:9}", Some(9)), ("h:${env:P:-7}", Some(7)), ("${env:P}", None)]
+        {
+            assert_eq!(port(text), found, "{text}");
+        }
+    }
+}

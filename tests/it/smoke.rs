@@ -1,0 +1,162 @@
+//! Layers that must not ship, each broken in one way, through the pipeline of the quickstart. What makes a zip or a binary
+//! wrong to the eye (architecture, modes, sizes, a binary that is cut off) is in the tests of `src/exec/kinds/check.rs`:
+//! this program packages no such layer.
+
+use crate::shipped::{self, SAMPLE};
+use crate::support::{Counts, Space};
+
+const CONFIG: &str = "config/examples/minimal.yaml";
+const LIFECYCLE: &str = "tests/fixtures/collector-src/collector/internal/lifecycle/lifecycle.go";
+const RUN: [&str; 3] = ["run", "quickstart", "checked[minimal,amd64]"];
+
+/// Whether this machine runs what is built for amd64; said aloud if not.
+fn can_start() -> bool {
+    let can = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    if !can {
+        eprintln!("NOT RUN: layers for amd64 are started on Linux on x86_64 only");
+    }
+    can
+}
+
+/// Replaces one text in a file of the project.
+fn edit(space: &Space, file: &str, from: &str, to: &str) {
+    let text = space.read(file);
+    assert!(text.contains(from), "{file} has no `{from}`");
+    space.write(file, &text.replacen(from, to, 1));
+}
+
+/// Breaks a layer and returns what is said of it.
+fn refused(file: &str, from: &str, to: &str) -> String {
+    let space = shipped::project();
+    assert!(LIFECYCLE.starts_with(SAMPLE));
+    edit(&space, file, from, to);
+    space.run(&RUN).status(1).stderr
+}
+
+#[track_caller]
+fn says(said: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is not in:\n{said}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_start_is_refused_at_its_line() {
+    let said = refused(CONFIG, "exporters:\n", "exporters:\n  debug:\n");
+    says(
+        &said,
+        &[
+            "exporter `debug` is not in this layer",
+            "add lambdacomponents.exporter.debug to the distribution's buildtags",
+        ],
+    );
+    let said = refused(CONFIG, "exporters: [otlphttp]", "exporters: [otlphttp/two]");
+    says(&said, &["pipeline `traces` uses exporter `otlphttp/two`, which is not defined", "define it under exporters"]);
+    let said = refused(CONFIG, "receivers: [otlp]", "receivers: [otlp");
+    says(&said, &["collector-config/config.yaml:"]);
+}
+
+#[test]
+fn an_extension_that_dies_says_why_and_when() {
+    if !can_start() {
+        return;
+    }
+    let init = "log.Info(\"running\")";
+    let said = refused(LIFECYCLE, init, "panic(\"no such table\")");
+    says(
+        &said,
+        &["exited with status 2 while it started, before it asked for its first event", "panic: no such table"],
+    );
+    let said = refused(LIFECYCLE, "case \"INVOKE\":", "case \"INVOKE\":\n\t\t\tos.Exit(7)");
+    says(&said, &["exited with status 7 during an invocation"]);
+    // The collector refuses what a reader of names cannot know.
+    let said = refused(CONFIG, "endpoint: ${env:COLLECTOR_OTLP_ENDPOINT:-http://localhost:4319}", "# no endpoint");
+    says(&said, &["exporter \"otlphttp\" needs an endpoint", "collector-config/config.yaml:"]);
+    // What is taken in and never comes out.
+    let said = refused(LIFECYCLE, "collector.Flush()", "os.Exit(0)");
+    says(&said, &["extensions/collector: it ended of itself with status 0 during an invocation"]);
+}
+
+#[test]
+fn an_extension_that_hangs_is_ended() {
+    if !can_start() {
+        return;
+    }
+    let space = shipped::project();
+    edit(&space, LIFECYCLE, "log.Info(\"running\")", "select {}");
+    edit(
+        &space,
+        "pipelines/quickstart.yaml",
+        "    check: {layer: layer}",
+        "    timeout: 2s\n    check: {layer: layer}",
+    );
+    let said = space.run(&RUN).status(1).stderr;
+    says(&said, &["it was still running after 2 s and was ended while it started"]);
+}
+
+#[test]
+fn a_layer_is_started_once_and_its_record_stands() {
+    if !can_start() {
+        return;
+    }
+    let space = shipped::project();
+    let started = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
+    assert_eq!(started.ended("ran").last().map(String::as_str), Some("upstream"), "{started:?}");
+    let log = space.run(&["log", "-p", "quickstart", "checked[minimal,amd64]"]).status(0);
+    says(&log.stdout, &["\"msg\":\"running\"", "\"msg\":\"stopping\""]);
+    let again = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
+    assert_eq!(again.counts(), Counts { fresh: 6, ..Counts::default() }, "{again:?}");
+    // To ask for the start changes no digest: it happened.
+    edit(&space, "pipelines/quickstart.yaml", "check: {layer: layer}", "check: {layer: layer, smoke: required}");
+    let required = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
+    assert!(required.ended("ran").is_empty(), "{required:?}");
+}
+
+#[test]
+fn a_port_that_somebody_holds_is_no_fault_of_the_layer() {
+    if !can_start() {
+        return;
+    }
+    // A port of this test alone: the usual ones are those of the other tests.
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = held.local_addr().expect("an address").port();
+    let space = shipped::project();
+    edit(&space, CONFIG, "localhost:4318", &format!("localhost:{port}"));
+    let said = space.run(&RUN).status(3).stderr;
+    says(&said, &[&format!("port {port}, on which its configuration listens, cannot be had"), "end the program"]);
+    drop(held);
+    let _ = space.run(&RUN).status(0);
+}
+
+#[test]
+fn a_configuration_is_checked_and_components_are_listed_without_a_build() {
+    let space = shipped::project();
+    let checked = space.run(&["check-config", CONFIG, "-d", "minimal"]).status(0);
+    says(&checked.stdout, &["it fits the"]);
+    edit(&space, CONFIG, "exporters:\n", "exporters:\n  debug:\n");
+    let refused = space.run(&["check-config", CONFIG, "-d", "minimal"]).status(1);
+    says(
+        &refused.stderr,
+        &["exporter `debug` is not in this layer", &format!("{CONFIG}:"), "add lambdacomponents.exporter.debug"],
+    );
+    let _ = space.run(&["check-config", CONFIG, "-d", "default"]).status(0);
+    let _ = space.run(&["check-config", CONFIG]).status(2);
+    let listed = space.run(&["components", "-d", "minimal"]).status(0);
+    says(&listed.stdout, &["exporter.otlphttp\n", "processor.decouple\n"]);
+    assert!(!listed.stdout.contains("exporter.debug"), "{listed:?}");
+}
+
+#[test]
+fn components_and_configurations_are_held_against_a_layer() {
+    let space = shipped::project();
+    let _ = space.run(&["run", "quickstart", "layer[*,arm64]"]).status(0);
+    let zip = |distribution: &str| format!("build/quickstart/collector-arm64-{distribution}.zip");
+    let (minimal, s3) = (zip("minimal"), zip("minimal-s3export"));
+    let listed = space.run(&["components", &s3]).status(0);
+    says(&listed.stdout, &["exporter.awss3 ", "awss3exporter", "receiver.otlp"]);
+    let changes = space.run(&["components", &minimal, "--diff", &s3]).status(0);
+    assert!(changes.stdout.starts_with("+ exporter.awss3") && changes.stdout.lines().count() == 1, "{changes:?}");
+    let refused = space.run(&["check-config", "config/examples/s3export.yaml", "--layer", &minimal]).status(1);
+    says(&refused.stderr, &["exporter `awss3` is not in this layer"]);
+    let _ = space.run(&["check-config", "config/examples/s3export.yaml", "--layer", &s3]).status(0);
+}
