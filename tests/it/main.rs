@@ -15,6 +15,7 @@ mod elsewhere;
 mod failure;
 mod faults;
 mod forgotten;
+mod github;
 mod hostile;
 mod language;
 mod layering;

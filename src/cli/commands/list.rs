@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::base::diag::{self, SourceMap};
+use crate::base::diag::SourceMap;
 use crate::cli::args::{ListArgs, ListWhat, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};

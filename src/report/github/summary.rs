@@ -21,6 +21,8 @@ pub struct Row {
 /// The page in Markdown: failures first, then what ran, in the order in which it ended.
 pub fn page(pipeline: &str, rows: &[Row], counts: &Counts) -> String {
     let Counts { ran, fresh, restored, failed, skipped } = counts;
+    // A run with nothing to do reads no pipeline, and does not know its name.
+    let pipeline = if pipeline.is_empty() { "ocelot" } else { pipeline };
     let mut text = format!(
         "### {}\n\n{ran} ran, {restored} restored, {fresh} fresh (cached), {failed} failed, {skipped} skipped\n\n",
         cell(pipeline)
