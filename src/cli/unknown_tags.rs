@@ -42,7 +42,7 @@ pub(in crate::cli) fn shown(
     }
     // Places are read from the files only now: no record and no digest depends on them.
     let loaded = workspace::load_project(process, &workspace.selection).ok()?;
-    let mut problems: Vec<Diagnostic> = ids.iter().flat_map(|id| check.problems(*id, &loaded)).collect();
+    let problems: Vec<Diagnostic> = ids.iter().flat_map(|id| check.problems(*id, &loaded)).collect();
     stop(process, workspace, &loaded, problems)
 }
 
