@@ -1,5 +1,11 @@
 //! Exit codes: an interface, pinned by a test.
 
+use std::path::Path;
+
+use crate::base::diag::{self, Diagnostic, SourceMap};
+use crate::cli::process::Process;
+use crate::report::github::command::{Annotation, annotations};
+
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -44,12 +50,34 @@ pub struct Stop {
     pub exit: Exit,
     /// What to print, complete with `error:` lines.
     pub text: String,
+    /// The problems in it that have a place, for GitHub Actions.
+    pub annotations: Vec<Annotation>,
 }
 
 impl Stop {
     /// A problem in one sentence.
     pub fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
-        Self { exit, text: format!("error: {message}\n") }
+        Self { exit, text: format!("error: {message}\n"), annotations: Vec::new() }
+    }
+
+    /// Problems of files of the project at `root`, shown in their text.
+    pub(in crate::cli) fn shown(
+        process: &Process,
+        root: &Path,
+        exit: Exit,
+        sources: &SourceMap,
+        diagnostics: &[Diagnostic],
+    ) -> Self {
+        let text = diag::render(sources, diagnostics, process.colors());
+        Self { exit, text, annotations: annotations(sources, diagnostics, &process.folder_in_repository(root)) }
+    }
+
+    /// This, then what the other says; ends as this does.
+    #[must_use]
+    pub(in crate::cli) fn and(mut self, other: Self) -> Self {
+        self.text.push_str(&other.text);
+        self.annotations.extend(other.annotations);
+        self
     }
 
     /// A problem of the command line.

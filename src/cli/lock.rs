@@ -84,9 +84,7 @@ pub(in crate::cli) fn wait(
     };
     match acquire(process, root, Mode::Wait, &mut on_wait) {
         Ok(held) => Ok(told(held, sink)),
-        Err(error @ LockError::GaveUp { .. }) => {
-            Err(Stop { exit: Exit::Signal(130), text: format!("error: {error}\n") })
-        }
+        Err(error @ LockError::GaveUp { .. }) => Err(Stop::new(Exit::Signal(130), error)),
         Err(error) => Err(Stop::environment(error)),
     }
 }

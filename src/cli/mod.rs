@@ -21,9 +21,10 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::base::clock::Clock;
-use crate::cli::args::{Cli, Command};
+use crate::cli::args::{Cli, Command, OutputForm};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
+use crate::report::github::command::neutral;
 
 /// Runs a command line to its end and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
@@ -31,8 +32,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsS
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            // A reader that went away wants no more output.
-            error.print().ok();
+            let in_github = environment.iter().any(|(name, value)| name == "GITHUB_ACTIONS" && value == "true");
+            if in_github && error.use_stderr() {
+                // Its values may come from whoever started the workflow.
+                std::io::stderr().write_all(neutral(&error.to_string()).as_bytes()).ok();
+            } else {
+                // A reader that went away wants no more output.
+                error.print().ok();
+            }
             return code.code();
         }
     };
@@ -40,9 +47,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsS
         return u8::try_from(crate::outside::process::watcher::main(std::io::stdin())).unwrap_or(1);
     }
     crate::outside::signals::survive_size_limit();
-    let outcome = process(&cli, environment).and_then(|process| commands::dispatch(&process, cli.command));
-    let exit = outcome.unwrap_or_else(|stop| {
-        std::io::stderr().write_all(stop.text.as_bytes()).ok();
+    let process = match process(&cli, environment) {
+        Ok(process) => process,
+        Err(stop) => {
+            std::io::stderr().write_all(neutral(&stop.text).as_bytes()).ok();
+            return stop.exit.code();
+        }
+    };
+    let exit = commands::dispatch(&process, cli.command).unwrap_or_else(|stop| {
+        process.show(&stop);
         stop.exit
     });
     exit.code()
@@ -59,5 +72,9 @@ fn process(cli: &Cli, environment: Vec<(OsString, OsString)>) -> Result<Process,
     let wanted = cli.common.dir.as_ref().map_or_else(|| PathBuf::from("."), PathBuf::from);
     let dir = std::fs::canonicalize(&wanted)
         .map_err(|error| Stop::usage(format!("cannot work in {}: {error}", wanted.display())))?;
-    Ok(Process { dir, env, clock: Clock::start(), common: cli.common.clone() })
+    let mut common = cli.common.clone();
+    if common.output == OutputForm::Auto {
+        common.output = if process::is_github(&env) { OutputForm::Github } else { OutputForm::Human };
+    }
+    Ok(Process { dir, env, clock: Clock::start(), common })
 }

@@ -5,11 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::clock::Clock;
-use crate::cli::args::Common;
+use crate::cli::args::{Common, OutputForm};
 use crate::cli::exit::Stop;
+use crate::report::github::command::{annotate, neutral};
 use crate::store::cache::Cache;
 use crate::store::cache_options::{Access, CacheOptions};
 use crate::store::fs::RealFs;
+
+/// Whether the variables say that GitHub Actions runs this.
+pub(in crate::cli) fn is_github(env: &BTreeMap<String, String>) -> bool {
+    env.get("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
 
 /// What every command of a process knows.
 pub(in crate::cli) struct Process {
@@ -46,6 +52,29 @@ impl Process {
 }
 
 impl Process {
+    /// Text from files, commands or people, as it may be printed: under GitHub Actions no line of it is a command.
+    pub(in crate::cli) fn safe(&self, text: &str) -> String {
+        if self.common.output == OutputForm::Github { neutral(text) } else { text.to_owned() }
+    }
+
+    /// Shows why a command could not do its work.
+    pub(in crate::cli) fn show(&self, stop: &Stop) {
+        use std::io::Write;
+        let mut text = self.safe(&stop.text);
+        if self.common.output == OutputForm::Github {
+            text.push_str(&annotate(&stop.annotations));
+        }
+        // A reader that went away wants no more of it.
+        std::io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+
+    /// Where a project stands in the repository that GitHub Actions works in: empty, or ending in `/`.
+    pub(in crate::cli) fn folder_in_repository(&self, root: &Path) -> String {
+        let top = self.env.get("GITHUB_WORKSPACE").and_then(|top| std::fs::canonicalize(top).ok());
+        let inside = top.as_ref().and_then(|top| root.strip_prefix(top).ok()).filter(|path| *path != Path::new(""));
+        inside.map_or_else(String::new, |path| format!("{}/", path.display()))
+    }
+
     /// Whether messages on standard error have colours.
     pub(in crate::cli) fn colors(&self) -> bool {
         use std::io::IsTerminal;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::base::diag::{SourceMap, render};
+use crate::base::diag::SourceMap;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::project::around::SETTINGS;
@@ -23,5 +23,5 @@ pub(in crate::cli) fn settings(process: &Process, root: &Path) -> Result<Setting
     if problems.is_empty() {
         return Ok(file);
     }
-    Err(Stop { exit: Exit::Usage, text: render(&sources, &problems, process.colors()) })
+    Err(Stop::shown(process, root, Exit::Usage, &sources, &problems))
 }

@@ -26,42 +26,42 @@ pub(in crate::cli) fn refuse(process: &Process, workspace: &Workspace) -> Result
         resolved != Some(tag_set(&k.tags).to_string().as_str())
     };
     let ids: Vec<NodeId> = nodes(workspace, true).filter(is_new).collect();
-    let text = shown(process, workspace, &ids, &BTreeMap::new());
-    if text.is_empty() { Ok(()) } else { Err(Stop { exit: Exit::Usage, text }) }
+    shown(process, workspace, &ids, &BTreeMap::new()).map_or(Ok(()), Err)
 }
 
-/// The picture of every unknown tag of these `resolve` nodes; empty if there is none.
+/// The picture of every unknown tag of these `resolve` nodes, if there is one.
 pub(in crate::cli) fn shown(
     process: &Process,
     workspace: &Workspace,
     ids: &[NodeId],
     pins: &BTreeMap<NodeId, Pin>,
-) -> String {
+) -> Option<Stop> {
     let mut check = Check::new(process, workspace, pins);
     if !ids.iter().any(|id| check.is_wrong(*id)) {
-        return String::new();
+        return None;
     }
     // Places are read from the files only now: no record and no digest depends on them.
-    let Ok(loaded) = workspace::load_project(process, &workspace.selection) else { return String::new() };
-    let mut problems: Vec<Diagnostic> = ids.iter().flat_map(|id| check.problems(*id, &loaded)).collect();
-    render(process, &loaded, &mut problems)
+    let loaded = workspace::load_project(process, &workspace.selection).ok()?;
+    let problems: Vec<Diagnostic> = ids.iter().flat_map(|id| check.problems(*id, &loaded)).collect();
+    stop(process, workspace, &loaded, problems)
 }
 
-/// The picture of every unknown tag of any node of the pipeline, a target or not; empty if there is none.
-pub(in crate::cli) fn of_everything(process: &Process, workspace: &Workspace, loaded: &Loaded) -> String {
+/// The picture of every unknown tag of any node of the pipeline, a target or not, if there is one.
+pub(in crate::cli) fn of_everything(process: &Process, workspace: &Workspace, loaded: &Loaded) -> Option<Stop> {
     let pins = BTreeMap::new();
     let mut check = Check::new(process, workspace, &pins);
     let mut problems = Vec::new();
     for id in nodes(workspace, false) {
         problems.extend(check.problems(id, loaded));
     }
-    render(process, loaded, &mut problems)
+    stop(process, workspace, loaded, problems)
 }
 
-fn render(process: &Process, loaded: &Loaded, problems: &mut Vec<Diagnostic>) -> String {
-    diag::sort(problems);
+fn stop(process: &Process, workspace: &Workspace, loaded: &Loaded, mut problems: Vec<Diagnostic>) -> Option<Stop> {
+    diag::sort(&mut problems);
     problems.dedup();
-    diag::render(&loaded.sources, problems, process.colors())
+    let root = &workspace.selection.pipeline.root;
+    (!problems.is_empty()).then(|| Stop::shown(process, root, Exit::Usage, &loaded.sources, &problems))
 }
 
 /// The `resolve` nodes, wanted or all, whose sources no other node may be making.

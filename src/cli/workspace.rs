@@ -138,10 +138,8 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     }
     let mut sources = crate::base::diag::SourceMap::default();
     let mut read_lock = || {
-        Lock::read(&root, process.common.lock.as_deref(), &mut sources).map_err(|diagnostics| Stop {
-            exit: Exit::Usage,
-            text: crate::base::diag::render(&sources, &diagnostics, false),
-        })
+        Lock::read(&root, process.common.lock.as_deref(), &mut sources)
+            .map_err(|diagnostics| Stop::shown(process, &root, Exit::Usage, &sources, &diagnostics))
     };
     let mut partial = None;
     let (mut places, mut known) = (Vec::new(), Vec::new());
@@ -354,7 +352,9 @@ fn load(process: &Process, selection: &Selection, everything: bool) -> Result<Lo
         env: &env,
         everything,
     };
-    load::load(&request).map_err(|error| Stop { exit: Exit::Usage, text: error.render(process.colors()) })
+    load::load(&request).map_err(|error| {
+        Stop::shown(process, &selection.pipeline.root, Exit::Usage, &error.sources, &error.diagnostics)
+    })
 }
 
 /// What was remembered under another shape of the graph stays with the instances of the same name.

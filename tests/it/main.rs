@@ -16,6 +16,7 @@ mod failure;
 mod faults;
 mod forgotten;
 mod frugal;
+mod github;
 mod hostile;
 mod language;
 mod layering;

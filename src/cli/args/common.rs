@@ -38,8 +38,10 @@ pub struct Common {
 /// How results are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputForm {
-    /// Progress on a terminal, plain lines otherwise.
+    /// `github` under GitHub Actions, else `human`.
     #[default]
+    Auto,
+    /// Progress on a terminal, plain lines otherwise.
     Human,
     /// Plain lines.
     Plain,

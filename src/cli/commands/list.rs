@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::base::diag::{self, SourceMap};
+use crate::base::diag::SourceMap;
 use crate::cli::args::{ListArgs, ListWhat, SelectArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
@@ -54,7 +54,7 @@ pub(super) fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name:
     };
     match value {
         Some(value) => Ok((value, sources)),
-        None => Err(Stop { exit: Exit::Usage, text: diag::render(&sources, &problems, process.colors()) }),
+        None => Err(Stop::shown(process, &process.dir, Exit::Usage, &sources, &problems)),
     }
 }
 
@@ -62,7 +62,7 @@ fn distributions(process: &Process) -> Result<String, Stop> {
     let (file, sources): (DistributionsFile, _) = read_file(process, DISTRIBUTIONS)?;
     let problems = file.problems();
     if !problems.is_empty() {
-        return Err(Stop { exit: Exit::Usage, text: diag::render(&sources, &problems, process.colors()) });
+        return Err(Stop::shown(process, &process.dir, Exit::Usage, &sources, &problems));
     }
     let mut out = String::new();
     for name in file.0.keys() {

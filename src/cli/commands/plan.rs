@@ -91,7 +91,7 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
             "plan: {to_run} to run, {may_run} may run, {ask} to ask, {restore} to restore, {fresh} fresh{time}"
         );
     }
-    print(&out);
+    print(&process.safe(&out));
     Ok(if args.exit_code && !plan.is_fresh(session) { Exit::Dirty } else { Exit::Ok })
 }
 

@@ -1,7 +1,6 @@
 //! `run`: the lock, the signals, the workers, the state, the exit code.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -123,6 +122,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         lock: held.file().and_then(|file| file.try_clone().ok()),
     }));
     let secrets = secrets(process, &workspace);
+    sink::mask(process, &secrets);
     let redactor = || Redactor::new(secrets.iter().map(String::as_bytes));
     let looker = Looker::new(&root, now_ns).map_err(Stop::environment)?;
     let world = Arc::new(World {
@@ -136,7 +136,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         pass_over_disabled: asks_for_all(&workspace.selection.sets),
         offline: process.common.offline,
         keep_temp: how.keep_temp,
-        live_output: process.common.verbose || process.common.output == OutputForm::Json,
+        live_output: process.common.verbose || matches!(process.common.output, OutputForm::Json | OutputForm::Github),
         run: run.clone(),
         clock: process.clock,
         looker,
@@ -192,8 +192,9 @@ fn show_unknown_tags(process: &Process, workspace: &Workspace, outcome: &RunOutc
     let failed = |id: &NodeId| outcome.ends[id.index()] == Some(End::Failed);
     let is_resolve = |id: &NodeId| matches!(graph.node(*id).kind, Kind::Resolve(_));
     let ids: Vec<NodeId> = graph.ids().filter(failed).filter(is_resolve).collect();
-    let text = unknown_tags::shown(process, workspace, &ids, &outcome.pins);
-    std::io::stderr().lock().write_all(text.as_bytes()).ok();
+    if let Some(stop) = unknown_tags::shown(process, workspace, &ids, &outcome.pins) {
+        process.show(&stop);
+    }
 }
 
 /// `20261123-104512-1f3a`: sorts by time, and does not repeat on one machine.

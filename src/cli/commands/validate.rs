@@ -23,9 +23,11 @@ pub(in crate::cli) fn validate(process: &Process, args: &SelectArgs) -> Result<E
     let mut workspace = workspace::open_to_read(process, selection)?;
     let tags = unknown_tags::of_everything(process, &workspace, &loaded);
     let inputs = super::run::prepare(process, &mut workspace);
-    if !tags.is_empty() {
-        let inputs = inputs.err().map(|stop| stop.text).unwrap_or_default();
-        return Err(Stop { exit: Exit::Usage, text: inputs + &tags });
+    if let Some(tags) = tags {
+        return Err(match inputs {
+            Err(inputs) => Stop { exit: Exit::Usage, ..inputs.and(tags) },
+            Ok(()) => tags,
+        });
     }
     inputs?;
     let count = workspace.wanted.iter().filter(|wanted| **wanted).count();
@@ -39,7 +41,7 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
     let exit = if environment { Exit::Environment } else { Exit::Usage };
     let Ok(loaded) = workspace::load_project(process, selection) else {
         let lines: String = errors.iter().map(|error| format!("error: {error}\n")).collect();
-        return Stop { exit, text: lines };
+        return Stop { exit, text: lines, annotations: Vec::new() };
     };
     let mut diagnostics: Vec<Diagnostic> = errors
         .iter()
@@ -76,5 +78,5 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
         .collect();
     diag::sort(&mut diagnostics);
     diagnostics.dedup();
-    Stop { exit, text: diag::render(&loaded.sources, &diagnostics, process.colors()) }
+    Stop::shown(process, &selection.pipeline.root, exit, &loaded.sources, &diagnostics)
 }

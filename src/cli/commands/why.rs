@@ -41,7 +41,7 @@ pub(in crate::cli) fn why(process: &Process, args: &NodeArgs) -> Result<Exit, St
     for target in workspace.targets.clone() {
         explain(&workspace, &plan, target, &mut out);
     }
-    print(&out);
+    print(&process.safe(&out));
     Ok(Exit::Ok)
 }
 
@@ -109,6 +109,6 @@ pub(in crate::cli) fn log(process: &Process, args: &NodeArgs) -> Result<Exit, St
     if !out.is_empty() && !out.ends_with('\n') {
         out.push('\n');
     }
-    print(&out);
+    print(&process.safe(&out));
     Ok(Exit::Ok)
 }
