@@ -26,6 +26,7 @@ pub mod limits;
 pub mod name;
 pub mod regions;
 pub mod release;
+pub mod retention;
 pub mod tags;
 pub mod zip_read;
 pub mod zip_write;
