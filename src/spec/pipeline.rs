@@ -262,7 +262,7 @@ pub struct PublishFile {
 pub struct ReportFile {
     /// Nodes to show; a failed one is shown as failed.
     pub of: References,
-    /// `markdown`, `json`, `index`, `csv`, `terraform`, `cdk`, `cloudformation`, `html`.
+    /// `markdown`, `json`, `index`, `csv`, `terraform`, `cdk`, `cloudformation`, `notes`, `html`.
     pub formats: Texts,
     /// Folder for the files (ends in `/`).
     pub output: Text,

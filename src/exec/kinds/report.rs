@@ -2,7 +2,6 @@
 //! that unchanged input gives the same bytes.
 
 mod index;
-mod maps;
 mod markdown;
 
 use std::collections::BTreeMap;
@@ -15,6 +14,8 @@ use crate::exec::kinds::package::BUILD_MS;
 use crate::exec::outputs;
 use crate::exec::receipt::PASSED_OVER;
 use crate::graph::node::Report;
+use crate::layer::release::maps;
+use crate::layer::release::notes::notes;
 
 /// The form of `report.json`; rises when a field changes its meaning.
 const FORMAT: u32 = 1;
@@ -109,16 +110,18 @@ struct Failed<'a> {
 /// Writes the files of the report.
 pub(in crate::exec) fn run(world: &World, job: &Job, report: &Report) -> Result<Produced, WorkError> {
     let shown = Shown::of(job);
+    let index = index::of(&shown);
     let mut files = BTreeMap::new();
     for format in &report.formats {
         let (name, text) = match format.as_str() {
             "markdown" => ("report.md", shown.markdown()),
             "json" => ("report.json", shown.json()),
-            "index" => ("index.json", index::text(&shown)),
-            "csv" => ("layers.csv", maps::csv(&shown)),
-            "terraform" => ("layers.tf", maps::terraform(&shown)),
-            "cdk" => ("layers.ts", maps::cdk(&shown)),
-            "cloudformation" => ("mappings.json", maps::cloudformation(&shown)),
+            "index" => ("index.json", index.text()),
+            "csv" => ("layers.csv", maps::csv(&index)),
+            "terraform" => ("layers.tf", maps::terraform(&index)),
+            "cdk" => ("layers.ts", maps::cdk(&index)),
+            "cloudformation" => ("mappings.json", maps::cloudformation(&index)),
+            "notes" => ("notes.md", notes(&index)),
             other => {
                 return Err(WorkError::Invalid(format!(
                     "format `{other}` is not written yet; take it out of `formats:`"
@@ -323,9 +326,9 @@ pub(super) mod tests {
              | --- | --- | --- | --- | --- | --- | --- | --- |\n\
              | minimal | amd64 | v0.145.0 | 12.1 MB | 37.0 MB | 2 | `00ff` | 61.2 s |\n\
              \n## Published\n\n\
-             | Distribution | Architecture | Region | ARN | Version | Access |\n\
-             | --- | --- | --- | --- | --- | --- |\n\
-             | minimal | amd64 | eu-west-1 | `layer:eu-west-1:x:1` | 1 | public |\n\
+             | Distribution | Architecture | Region | ARN | Version | Access | Size | SHA-256 |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- |\n\
+             | minimal | amd64 | eu-west-1 | `layer:eu-west-1:x:1` | 1 | public | 12.1 MB | `00ff` |\n\
              \n## Failed\n\n| Node | Reason |\n| --- | --- |\n\
              | `published[minimal,amd64,me-south-1]` | connection<br>refused \\| retry |\n\
              \n## Worth a look\n\n| Layer | Finding |\n| --- | --- |\n\

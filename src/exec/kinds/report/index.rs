@@ -1,111 +1,55 @@
-//! `index.json`: what a consumer looks ARNs up in. One entry for each layer, its regions below it.
-//!
-//! `releases` is what a custom datasource of Renovate reads; the rest is ours.
-
-use std::collections::BTreeMap;
-
-use serde::Serialize;
+//! The index of what a run shows.
 
 use crate::exec::kinds::report::{Publication, Shown};
-
-/// Rises when a field changes its meaning.
-const FORMAT: u32 = 1;
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Index<'a> {
-    format: u32,
-    pipeline: &'a str,
-    releases: Vec<Release<'a>>,
-    layers: Vec<Layer<'a>>,
-    /// Regions that are wanted and where the layer is not, with the reason.
-    missing: Vec<Missing<'a>>,
-}
-
-/// A collector version.
-#[derive(Serialize)]
-struct Release<'a> {
-    version: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Layer<'a> {
-    distribution: &'a str,
-    architecture: &'a str,
-    collector_version: &'a str,
-    layer_name: &'a str,
-    code_sha256: &'a str,
-    /// The same as hexadecimal digits, if the layer is in the report.
-    sha256: Option<&'a str>,
-    /// Bytes.
-    size: Option<u64>,
-    commit: Option<&'a str>,
-    components: &'a [&'a str],
-    regions: BTreeMap<&'a str, Region<'a>>,
-}
-
-#[derive(Serialize)]
-struct Region<'a> {
-    arn: &'a str,
-    version: u64,
-    public: bool,
-}
-
-#[derive(Serialize)]
-struct Missing<'a> {
-    node: &'a str,
-    region: Option<&'a str>,
-    reason: &'a str,
-}
+use crate::layer::release::index::{Index, Missing, Version};
 
 /// The index of everything that is shown.
-pub(super) fn text(shown: &Shown<'_>) -> String {
-    let mut layers: BTreeMap<(&str, &str, &str), Layer<'_>> = BTreeMap::new();
-    for one in &shown.publications {
-        let key = (one.distribution, one.architecture, one.layer_name);
-        let region = Region { arn: one.arn, version: one.version, public: one.public };
-        layers.entry(key).or_insert_with(|| layer(shown, one)).regions.insert(one.region, region);
-    }
-    let mut versions: Vec<&str> = layers.values().map(|layer| layer.collector_version).collect();
-    versions.sort_unstable();
-    versions.dedup();
+pub(super) fn of(shown: &Shown<'_>) -> Index {
     let failed = shown.failed.iter().filter(|failed| failed.kind == "publish");
     let failed = failed.map(|one| Missing {
-        node: one.node,
-        region: one.axes.get("region").map(String::as_str),
-        reason: one.reason,
+        node: one.node.to_owned(),
+        distribution: one.axes.get("distribution").cloned(),
+        architecture: one.axes.get("arch").cloned(),
+        region: one.axes.get("region").cloned(),
+        reason: one.reason.to_owned(),
     });
-    let passed = shown.passed_over.iter();
-    let passed = passed.map(|one| Missing { node: one.node, region: Some(one.region), reason: one.reason });
-    let index = Index {
-        format: FORMAT,
-        pipeline: shown.pipeline,
-        releases: versions.into_iter().map(|version| Release { version: version.trim_start_matches('v') }).collect(),
-        layers: layers.into_values().collect(),
-        missing: failed.chain(passed).collect(),
-    };
-    serde_json::to_string_pretty(&index).expect("BUG: text and numbers always encode") + "\n"
+    let passed = shown.passed_over.iter().map(|one| Missing {
+        node: one.node.to_owned(),
+        distribution: Some(one.distribution.to_owned()),
+        architecture: Some(one.architecture.to_owned()),
+        region: Some(one.region.to_owned()),
+        reason: one.reason.to_owned(),
+    });
+    let versions = shown.publications.iter().map(|one| version(shown, one)).collect();
+    Index::new(shown.pipeline, versions, failed.chain(passed).collect())
 }
 
-fn layer<'a>(shown: &'a Shown<'_>, one: &Publication<'a>) -> Layer<'a> {
+fn version(shown: &Shown<'_>, one: &Publication<'_>) -> Version {
     let built = shown.layers.iter().find(|layer| layer.code_sha256 == one.code_sha256);
-    Layer {
-        distribution: one.distribution,
-        architecture: one.architecture,
-        collector_version: one.collector_version,
-        layer_name: one.layer_name,
-        code_sha256: one.code_sha256,
-        sha256: built.and_then(|layer| layer.sha256),
+    Version {
+        distribution: one.distribution.to_owned(),
+        architecture: one.architecture.to_owned(),
+        collector_version: one.collector_version.to_owned(),
+        layer_name: one.layer_name.to_owned(),
+        code_sha256: one.code_sha256.to_owned(),
+        sha256: built.and_then(|layer| layer.sha256).map(str::to_owned),
         size: built.map(|layer| layer.size),
-        commit: built.map(|layer| layer.commit),
-        components: built.map_or(&[], |layer| layer.components.as_slice()),
-        regions: BTreeMap::new(),
+        commit: built.map(|layer| layer.commit.to_owned()),
+        components: built
+            .map(|layer| layer.components.iter().map(|&name| name.to_owned()).collect())
+            .unwrap_or_default(),
+        region: one.region.to_owned(),
+        arn: one.arn.to_owned(),
+        number: one.version,
+        public: one.public,
+        verified_at: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::exec::kinds::report::tests::publication;
     use crate::exec::kinds::report::{Failed, PassedOver};
@@ -132,16 +76,17 @@ mod tests {
             ],
             ..Shown::default()
         };
-        let index: serde_json::Value = serde_json::from_str(&text(&shown)).unwrap();
+        let index: serde_json::Value = serde_json::from_str(&of(&shown).text()).unwrap();
         assert_eq!(index["releases"], serde_json::json!([{"version": "0.145.0"}]));
         assert_eq!(index["layers"].as_array().unwrap().len(), 1);
         assert_eq!(index["layers"][0]["regions"]["eu-west-1"]["arn"], "arn:2");
         assert_eq!(
-            index["missing"][0],
-            serde_json::json!({"node": "published[x]", "region": "eu-west-2", "reason": "down"})
+            index["missing"][1],
+            serde_json::json!({"node": "published[x]", "distribution": null, "architecture": null,
+                "region": "eu-west-2", "reason": "down"})
         );
         assert_eq!(
-            (index["missing"].as_array().unwrap().len(), &index["missing"][1]["region"]),
+            (index["missing"].as_array().unwrap().len(), &index["missing"][0]["region"]),
             (2, &"ap-east-1".into())
         );
     }
