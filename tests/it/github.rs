@@ -83,7 +83,9 @@ fn nothing_on_the_command_line_is_a_command_of_the_runner() {
         ["run", "-C", "x\n::add-mask::a\r::error::b"],
     ] {
         let ran = space.run(&arguments).status(2);
-        assert!(commands(&ran).is_empty(), "{ran:?}");
+        // The one that may be there is ours: a problem that has no place in a file.
+        let ours = |command: &String| command.starts_with("::error::the pipeline has no parameter `x`");
+        assert!(commands(&ran).iter().all(ours), "{ran:?}");
     }
 }
 

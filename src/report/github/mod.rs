@@ -209,7 +209,7 @@ mod tests {
             "::group::ran a (5 ms)\n  | one\n  | ::endgroup::\n::endgroup::\n\
              \u{20}  FAIL b (5 ms)\nerror: `cc` exited with status 1\n  | two\n\
              ::error title=b failed::`cc` exited with status 1\n\
-             \u{20}   ran c (5 ms)\n"
+             \u{20}   ran c (5 ms) \n"
         );
     }
 
