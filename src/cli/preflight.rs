@@ -9,7 +9,7 @@ use crate::cli::exit::Stop;
 use crate::cli::process::Process;
 use crate::cli::settings::settings;
 use crate::cli::workspace::Workspace;
-use crate::exec::registries::{AWS, Registries, remember};
+use crate::exec::registries::{AWS, Registries};
 use crate::graph::node::{Kind, Publish};
 use crate::layer::limits::check_runtimes;
 use crate::layer::regions::Partition;
@@ -45,16 +45,12 @@ pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, regist
         .filter(|(id, publish)| publish.registry == AWS && plan.decisions[id.index()].as_ref().is_some_and(is_due))
         .map(|(_, publish)| publish)
         .collect();
-    if due.is_empty() {
-        return Ok(());
-    }
+    let Some(first) = due.first() else { return Ok(()) };
     let root = &workspace.selection.pipeline.root;
     let allowed: Vec<String> =
         settings(process, root)?.accounts.items.into_iter().map(|account| account.value).collect();
-    let account = registries.aws().and_then(|aws| aws.account()).map_err(no_account)?;
-    fits(&account, &allowed, &due)?;
-    remember(root, &process.env, &account)
-        .map_err(|error| Stop::environment(format!("cannot write below {}/.ocelot/receipts: {error}", root.display())))
+    let account = registries.account(&process.env, &first.region).map_err(no_account)?;
+    fits(&account, &allowed, &due)
 }
 
 fn no_account(error: RegistryError) -> Stop {

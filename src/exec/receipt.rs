@@ -12,7 +12,7 @@ use crate::exec::registries::{Env, place, watched};
 use crate::graph::node::{Class, Kind, Node};
 use crate::layer::hashes::Sha256Sum;
 use crate::outside::registry::directory::DirectoryRegistry;
-use crate::outside::registry::{LayerRegistry, Statement};
+use crate::outside::registry::{LayerRegistry, Place, Statement};
 use crate::store::receipts::{Done, Identity, Intent, ReceiptKey, Receipts};
 
 /// An effect whose receipt is looked for.
@@ -44,8 +44,8 @@ pub(in crate::exec) const VERSION: &str = "version";
 /// The fact of a `publish` that was left undone, and why.
 pub const PASSED_OVER: &str = "passed-over";
 
-/// What tells this effect from every other; `None` for one that leaves no receipt.
-fn identity(root: &Path, env: &Env, effect: &Effect<'_>) -> Option<Identity> {
+/// What tells this effect from every other; `None` for one that leaves no receipt. `place` says where a setting leads.
+fn identity(effect: &Effect<'_>, place: impl Fn(&str) -> Option<Place>) -> Option<Identity> {
     let named = |pairs: &[(&str, &str)]| -> Identity {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
@@ -57,8 +57,8 @@ fn identity(root: &Path, env: &Env, effect: &Effect<'_>) -> Option<Identity> {
             ("action", effect.action),
         ])),
         Kind::Publish(publish) => {
-            let place = place(root, env, &publish.registry)?;
-            Some(Publication::new(publish, effect.layer?).ok()?.identity(&place))
+            let layer = Publication::new(publish, effect.layer?).ok()?;
+            Some(layer.identity(&place(&publish.registry)?))
         }
         _ => None,
     }
@@ -68,7 +68,8 @@ fn identity(root: &Path, env: &Env, effect: &Effect<'_>) -> Option<Identity> {
 /// else.
 pub fn look_up(root: &Path, env: &Env, effect: &Effect<'_>) -> Answer {
     let missing = |watch| Answer { state: ReceiptState::Missing, result: None, watch };
-    let Some(identity) = identity(root, env, effect) else { return missing(Vec::new()) };
+    let found = identity(effect, |setting| place(root, env, setting));
+    let Some(identity) = found else { return missing(Vec::new()) };
     let (receipts, key) = (Receipts::of_project(root), ReceiptKey::of(&identity));
     let mut watch = vec![receipts.path(&key)];
     let Some(receipt) = receipts.read(&key) else { return missing(watch) };
@@ -120,6 +121,22 @@ fn effect_of<'a>(job: &'a Job, action: &'a str) -> Effect<'a> {
     Effect { pipeline: &job.pipeline, node: &job.node, action, layer }
 }
 
+/// The identity of the effect that a job does in this run: of the account that the run began with, not of one that the
+/// files name by now.
+///
+/// # Errors
+/// If it is not known whose the credentials are: what would be done then could not be noted.
+fn identity_now(world: &World, job: &Job, action: &str) -> Result<Option<Identity>, WorkError> {
+    let found = identity(&effect_of(job, action), |setting| world.registries.place(&world.env, setting));
+    match (&found, &job.node.kind) {
+        (None, Kind::Publish(publish)) => Err(WorkError::Environment(format!(
+            "it is not known whose the credentials for `{}` are: they changed while this ran; run again",
+            publish.registry
+        ))),
+        _ => Ok(found),
+    }
+}
+
 fn unwritten(root: &Path) -> impl FnOnce(std::io::Error) -> WorkError {
     WorkError::io(root.join(".ocelot/receipts").display().to_string())
 }
@@ -133,7 +150,7 @@ pub(in crate::exec) fn begin(world: &World, job: &Job) -> Result<(), WorkError> 
         return Ok(());
     }
     let action = job.manifest.action.to_hex();
-    let Some(identity) = identity(&world.root, &world.env, &effect_of(job, &action)) else { return Ok(()) };
+    let Some(identity) = identity_now(world, job, &action)? else { return Ok(()) };
     let intent = Intent { run: world.run.clone(), at: world.clock.unix_seconds(), action };
     Receipts::of_project(&world.root).begin(&identity, intent).map_err(unwritten(&world.root))
 }
@@ -147,7 +164,7 @@ pub(in crate::exec) fn complete(world: &World, job: &Job, result: &ActionResult)
         return Ok(());
     }
     let action = job.manifest.action.to_hex();
-    let Some(identity) = identity(&world.root, &world.env, &effect_of(job, &action)) else { return Ok(()) };
+    let Some(identity) = identity_now(world, job, &action)? else { return Ok(()) };
     let done = Done { result: result.clone(), action };
     Receipts::of_project(&world.root).complete(&identity, done).map_err(unwritten(&world.root))
 }

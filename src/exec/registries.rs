@@ -33,6 +33,8 @@ pub struct Registries {
     profile: Option<String>,
     upload_timeout: Option<Duration>,
     offline: bool,
+    /// Whose the credentials of this run are, once it was asked.
+    owner: OnceLock<Place>,
     aws: OnceLock<Result<Arc<AwsRegistry>, RegistryError>>,
 }
 
@@ -42,7 +44,7 @@ impl Registries {
         let profile = env.get("AWS_PROFILE").filter(|name| !name.is_empty()).cloned();
         let seconds = env.get(UPLOAD_TIMEOUT).and_then(|text| text.trim().parse().ok());
         let upload_timeout = seconds.map(Duration::from_secs);
-        Self { root: root.to_owned(), profile, upload_timeout, offline, aws: OnceLock::new() }
+        Self { root: root.to_owned(), profile, upload_timeout, offline, owner: OnceLock::new(), aws: OnceLock::new() }
     }
 
     /// The store of a setting: `aws`, or `directory:PATH`.
@@ -76,6 +78,38 @@ impl Registries {
             self.aws.get_or_init(|| AwsRegistry::new(self.profile.as_deref(), self.upload_timeout).map(Arc::new));
         made.clone()
     }
+
+    /// Asks AWS whose the credentials are, and remembers it: in the project, and for the rest of this run, whatever
+    /// becomes of the files that the credentials were read from. `near` is a region of theirs, for callers that have
+    /// set none.
+    ///
+    /// # Errors
+    /// As AWS says.
+    pub fn account(&self, env: &Env, near: &str) -> Result<Account, RegistryError> {
+        // A name taken before the question: files that change meanwhile are those of other credentials.
+        let memory = memory(&self.root, env);
+        let account = self.aws()?.account(near)?;
+        let place = place_of(env, account.partition.clone(), account.id.clone());
+        let problem = |error: io::Error| {
+            RegistryError::new(ErrorKind::Io, format!("write {}", memory.display()), error.to_string())
+        };
+        remember(&memory, &account).map_err(problem)?;
+        self.owner.get_or_init(|| place);
+        Ok(account)
+    }
+
+    /// Where a setting leads in this run: for AWS the account that was asked for, else the one that is remembered.
+    pub fn place(&self, env: &Env, setting: &str) -> Option<Place> {
+        match self.owner.get() {
+            Some(owner) if setting == AWS => Some(owner.clone()),
+            _ => place(&self.root, env, setting),
+        }
+    }
+}
+
+/// The account of an ARN, if it has one.
+pub fn account_of_arn(arn: &str) -> Option<&str> {
+    arn.strip_prefix("arn:")?.split(':').nth(3).filter(|account| !account.is_empty())
 }
 
 /// What is remembered of an account.
@@ -96,13 +130,13 @@ fn memory(root: &Path, env: &Env) -> PathBuf {
     root.join(".ocelot/receipts/accounts").join(format!("{fingerprint}.json"))
 }
 
-/// Remembers whose credentials these are.
-///
-/// # Errors
-/// As the file system says.
-pub fn remember(root: &Path, env: &Env, account: &Account) -> io::Result<()> {
+fn remember(memory: &Path, account: &Account) -> io::Result<()> {
     let remembered = Remembered { account: account.id.clone(), partition: account.partition.clone() };
-    atomic::write(&memory(root, env), &serde_json::to_vec_pretty(&remembered)?, true)
+    atomic::write(memory, &serde_json::to_vec_pretty(&remembered)?, true)
+}
+
+fn place_of(env: &Env, partition: String, account: String) -> Place {
+    Place { kind: AWS, endpoint: endpoint(&variable(env)), partition: Some(partition), account: Some(account) }
 }
 
 /// The store of a setting, told without opening it; `None` for one that is not known, and for AWS while nobody has asked
@@ -112,12 +146,7 @@ pub fn place(root: &Path, env: &Env, setting: &str) -> Option<Place> {
         return Some(DirectoryRegistry::of_setting(root, setting)?.place());
     }
     let known: Remembered = serde_json::from_slice(&std::fs::read(memory(root, env)).ok()?).ok()?;
-    Some(Place {
-        kind: AWS,
-        endpoint: endpoint(&variable(env)),
-        partition: Some(known.partition),
-        account: Some(known.account),
-    })
+    Some(place_of(env, known.partition, known.account))
 }
 
 /// Files whose change may make another account of the same setting.
@@ -144,17 +173,30 @@ mod tests {
         let (a, b) = (env(&[("AWS_ACCESS_KEY_ID", "AKIAA")]), env(&[("AWS_ACCESS_KEY_ID", "AKIAB")]));
         let account = |id: &str| Account { id: id.into(), partition: "aws".into(), arn: String::new() };
         assert_eq!(place(dir.path(), &a, AWS), None);
-        remember(dir.path(), &a, &account("111111111111")).unwrap();
-        remember(dir.path(), &b, &account("222222222222")).unwrap();
+        remember(&memory(dir.path(), &a), &account("111111111111")).unwrap();
+        remember(&memory(dir.path(), &b), &account("222222222222")).unwrap();
         let known = |env: &Env| place(dir.path(), env, AWS).unwrap().account.unwrap();
         assert_eq!((known(&a), known(&b)), ("111111111111".to_owned(), "222222222222".to_owned()));
         // Other credentials, or the same at another address, are not known.
         assert_eq!(place(dir.path(), &env(&[("AWS_ACCESS_KEY_ID", "AKIAC")]), AWS), None);
         let moved = env(&[("AWS_ACCESS_KEY_ID", "AKIAA"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9")]);
         assert_eq!(place(dir.path(), &moved, AWS), None);
+        // A run keeps the account that it asked for, also while the files say another.
+        let registries = Registries::new(dir.path(), &a, true);
+        assert_eq!(registries.place(&b, AWS).unwrap().account.unwrap(), "222222222222");
+        registries.owner.set(place_of(&a, "aws".into(), "111111111111".into())).unwrap();
+        assert_eq!(registries.place(&b, AWS).unwrap().account.unwrap(), "111111111111");
+        assert_eq!(registries.place(&b, "directory:layers").unwrap().account, None);
         // What cannot be read is not known.
         std::fs::write(memory(dir.path(), &a), "{").unwrap();
         assert_eq!(place(dir.path(), &a, AWS), None);
+    }
+
+    #[test]
+    fn an_arn_of_aws_tells_its_account_and_that_of_a_folder_has_none() {
+        assert_eq!(account_of_arn("arn:aws-cn:lambda:cn-north-1:111111111111:layer:x:1"), Some("111111111111"));
+        assert_eq!(account_of_arn("layer:eu-west-1:x:1"), None);
+        assert_eq!(account_of_arn("arn:aws:s3:::x"), None);
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub(in crate::cli) fn check_config(process: &Process, args: &CheckConfigArgs) ->
         .map_err(|error| Stop::usage(format!("cannot read `{}`: {error}", args.file)))?;
     let findings =
         contract::findings(&args.file, &text, &contents.components, &contents.collector_version).map_err(|errors| {
-            Stop { exit: Exit::Failure, text: errors.iter().map(|e| format!("error: {e}\n")).collect() }
+            let text = errors.iter().map(|error| format!("error: {error}\n")).collect();
+            Stop { exit: Exit::Failure, text, annotations: Vec::new() }
         })?;
     let mut sources = SourceMap::default();
     let source = sources.add(args.file.as_str(), text.as_str());
@@ -37,11 +38,10 @@ pub(in crate::cli) fn check_config(process: &Process, args: &CheckConfigArgs) ->
             placed.help(finding.fix.as_str())
         })
         .collect();
-    let text = diag::render(&sources, &shown, process.colors());
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        return Err(Stop { exit: Exit::Failure, text });
+        return Err(Stop::shown(process, &process.dir, Exit::Failure, &sources, &shown));
     }
-    print(&text);
+    print(&diag::render(&sources, &shown, process.colors()));
     print(&format!("{}: it fits the {} components of this layer\n", args.file, contents.components.len()));
     Ok(Exit::Ok)
 }

@@ -116,6 +116,13 @@ impl Run<'_> {
         }
         // What it read or asked may be known better now: a lock entry, a commit, a depfile.
         let after = self.session.evaluate(id, None, false).ok()?;
+        let stands = after.result.as_ref().is_some_and(|found| found.same_for_dependents(&success.result));
+        // One that is forced is never told to stand.
+        let forced = self.session.options.forced.contains(&id);
+        if node.class == Class::Effect && !stands && !forced {
+            // No receipt counts, or one for somewhere else: what decides that has changed while it ran.
+            return None;
+        }
         let action = after.manifest.action;
         if node.class == Class::Pure && recorded != Some(action) {
             self.session.store_record(&after.manifest, &success.result, &success.discovered);

@@ -7,6 +7,7 @@ use crate::exec::kinds::blob;
 use crate::exec::publication::Publication;
 use crate::exec::receipt;
 use crate::exec::reconcile::{Reconciled, Surroundings, Wanted, reconcile};
+use crate::exec::registries::account_of_arn;
 use crate::graph::node::Publish;
 use crate::layer::description::LayerDescription;
 use crate::layer::hashes::Sha256Sum;
@@ -55,8 +56,21 @@ fn run_in(
         }
         done => done.map_err(Failed::into_work_error)?,
     };
+    stays_in_account(world, publish, &done.version.arn)?;
     log.line(&format!("{} {}", if done.published { "published" } else { "adopted" }, done.version.arn));
     produced(publish, &publication, job, done)
+}
+
+/// Credentials are read again when they expire, and may be of another account by then: what was done there is told, and
+/// does not count here.
+fn stays_in_account(world: &World, publish: &Publish, arn: &str) -> Result<(), WorkError> {
+    let ours = world.registries.place(&world.env, &publish.registry).and_then(|place| place.account);
+    match (ours, account_of_arn(arn)) {
+        (Some(ours), Some(found)) if ours != found => Err(WorkError::Environment(format!(
+            "the credentials changed while this ran: {arn} is not in account {ours}, for which this run began; run again"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// What stands for a region that the account has not enabled, when all regions were asked for.

@@ -123,3 +123,47 @@ fn accounts_that_are_not_listed_and_foreign_partitions_are_refused_before_the_bu
     let ran = publish(&space, "listed", &["us-east-1"]).status(2);
     assert!(ran.stderr.contains("config/ocelot.yaml") && ran.stderr.contains("12 digits"), "{}", ran.stderr);
 }
+
+#[test]
+fn credentials_that_change_while_it_runs_never_make_a_receipt_for_the_other_account() {
+    let proxy = Proxy::start();
+    let mut space = project(&proxy);
+    space.unset("AWS_ACCESS_KEY_ID");
+    space.unset("AWS_SECRET_ACCESS_KEY");
+    let file = space.root().join("aws-config");
+    space.set("AWS_CONFIG_FILE", file.to_str().expect("UTF-8"));
+    let keys = format!("aws_access_key_id = {KEY}\naws_secret_access_key = s\n");
+    let first = format!("[default]\nregion = us-east-1\n{keys}");
+    let other = format!(
+        "[default]\nregion = us-east-1\nrole_arn = arn:aws:iam::{OTHER}:role/x\nsource_profile = static\n\
+         [profile static]\n{keys}"
+    );
+    // Both accounts are known, so that the other one could be taken for the first.
+    for text in [&first, &other] {
+        std::fs::write(&file, text).expect("a file");
+        let _ = publish(&space, "before", &["us-east-1"]).status(0);
+    }
+    std::fs::write(&file, &first).expect("a file");
+    let (path, text) = (file.clone(), other.clone());
+    proxy.rule(move |request, before| {
+        if request.call == "publish" && before == 0 {
+            std::fs::write(&path, &text).expect("a file");
+        }
+        None
+    });
+    let _ = publish(&space, "switched", &["us-east-1"]).status(0);
+    assert_eq!(proxy.calls()["publish"], 2);
+    assert_live("switched", &["us-east-1"], &[1]);
+    // The files name the other account now: it has none of them yet.
+    proxy.rule(|_, _| None);
+    let ran = publish(&space, "switched", &["us-east-1"]).status(0);
+    assert_eq!(proxy.calls().get("publish"), Some(&2), "{ran:?}");
+    let report = space.read("build/report/minimal/report.json");
+    assert!(report.contains(&format!("{OTHER}:layer:{}:1", layer("switched", "amd64"))), "{report}");
+    // And the first account's receipts are there.
+    std::fs::write(&file, &first).expect("a file");
+    proxy.rule(|_, _| None);
+    let _ = publish(&space, "switched", &["us-east-1"]).status(0);
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
+    assert_live("switched", &["us-east-1"], &[1]);
+}

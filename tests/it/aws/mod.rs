@@ -120,6 +120,37 @@ fn two_architectures_and_two_regions_are_four_versions_and_stay_four() {
 }
 
 #[test]
+fn all_regions_take_five_calls_for_each_layer_and_three_to_adopt() {
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    let text = space.read("config/regions.yaml");
+    let (facts, _) = text.split_once("\npublish:").expect("a list of regions");
+    let (_, list) = facts.split_once("\nregions:").expect("regions");
+    let names = list.lines().filter_map(|line| line.trim().split_once(": {")).map(|(name, _)| name);
+    let names: Vec<&str> =
+        names.filter(|name| !["cn-", "us-gov-", "eusc-"].iter().any(|p| name.starts_with(p))).collect();
+    space.write("config/regions.yaml", &format!("{facts}\npublish: [{}]\n", names.join(", ")));
+    let first = publish(&space, "everywhere", &["all"]).status(0);
+    let published = first.ended("ran").iter().filter(|node| node.starts_with("published")).count();
+    let calls = proxy.calls();
+    assert!(names.len() >= 34 && published == 2 * names.len(), "{published} of {names:?}");
+    assert_eq!(calls["account"], 1, "{calls:?}");
+    assert_eq!(calls["publish"], published, "{calls:?}");
+    assert_eq!(calls.values().sum::<usize>(), 5 * published + 1, "{calls:?}");
+    // Each region has its own share, and no more: none pays for another.
+    let mut regions = std::collections::BTreeMap::new();
+    for request in proxy.seen().iter().filter(|request| request.call != "account") {
+        *regions.entry(request.region.clone()).or_insert(0) += 1;
+    }
+    assert!(regions.len() == names.len() && regions.values().all(|count| *count == 10), "{regions:?}");
+    space.remove(".ocelot");
+    proxy.rule(|_, _| None);
+    let _ = publish(&space, "everywhere", &["all"]).status(0);
+    let calls = proxy.calls();
+    assert_eq!((calls.get("publish"), calls.values().sum::<usize>()), (None, 3 * published + 1), "{calls:?}");
+}
+
+#[test]
 fn a_layer_that_is_made_private_by_hand_is_shared_again_without_a_second_version() {
     let proxy = Proxy::start();
     let space = project(&proxy);

@@ -25,8 +25,6 @@ pub(super) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Lambda stays silent while it unpacks a layer; the SDK's own patience of 5 s takes that for a stall.
 const STALL_GRACE: Duration = Duration::from_secs(60);
 const READ_ATTEMPTS: u32 = 3;
-/// Where the account is asked for if no region is set.
-const ANY_REGION: &str = "us-east-1";
 
 /// Whose credentials are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +35,16 @@ pub struct Account {
     pub partition: String,
     /// The ARN of the user or role.
     pub arn: String,
+}
+
+/// The region of `region`'s partition that every account in it has: another may not be enabled.
+fn home(region: &str) -> &str {
+    match Partition::of_region(region).name {
+        "aws" => "us-east-1",
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => region,
+    }
 }
 
 /// Clients over one set of credentials.
@@ -78,9 +86,9 @@ impl Connection {
         Ok(Self { runtime, config, clients: Mutex::default(), pace: Pace::default(), started: Instant::now() })
     }
 
-    /// Asks AWS whose credentials these are.
-    pub(super) fn account(&self) -> Result<Account, RegistryError> {
-        let region = self.config.region().map_or(ANY_REGION, Region::as_ref).to_owned();
+    /// Asks AWS whose credentials these are, near a region if none is set.
+    pub(super) fn account(&self, near: &str) -> Result<Account, RegistryError> {
+        let region = self.config.region().map_or(home(near), Region::as_ref).to_owned();
         let config = aws_sdk_sts::config::Builder::from(&self.config).region(Region::new(region.clone())).build();
         let call = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send();
         let what = "ask AWS whose credentials these are";
@@ -124,4 +132,17 @@ impl Connection {
 pub(super) fn once(timeout: Duration) -> Builder {
     let times = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(timeout).build();
     Builder::new().retry_config(RetryConfig::disabled()).timeout_config(times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_credentials_they_are_is_asked_where_they_count_and_where_everybody_may_ask() {
+        assert_eq!(home("ap-east-1"), "us-east-1");
+        assert_eq!(home("cn-northwest-1"), "cn-north-1");
+        assert_eq!(home("us-gov-east-1"), "us-gov-west-1");
+        assert_eq!(home("us-iso-east-1"), "us-iso-east-1");
+    }
 }

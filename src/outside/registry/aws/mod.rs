@@ -46,12 +46,13 @@ impl AwsRegistry {
         Ok(Self { connection: Connection::new(profile)?, upload_timeout })
     }
 
-    /// Asks AWS whose credentials these are.
+    /// Asks AWS whose credentials these are: in the region that is set, else in the partition of `near`, since
+    /// each partition knows its own credentials only.
     ///
     /// # Errors
     /// [`ErrorKind::Denied`] without credentials or with ones that do not count; else as AWS says.
-    pub fn account(&self) -> Result<Account, RegistryError> {
-        self.connection.account()
+    pub fn account(&self, near: &str) -> Result<Account, RegistryError> {
+        self.connection.account(near)
     }
 
     /// One version with the address its zip can be fetched from for some minutes.
