@@ -1,9 +1,10 @@
 //! Replaces a file as a whole: a reader sees the old content or the new one, never a part.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::store::fs::{Fs, RealFs, make_folder, parent_of};
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -11,34 +12,42 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 /// returns; without, a power cut may leave the old file or none, which readers of disposable state tell by checksum.
 ///
 /// # Errors
-/// As the file system says; the old file is untouched and no temporary file stays.
+/// As the file system says. The old file is then in place, or, if only the folder could not be synced, the new one; no
+/// temporary file stays.
 pub fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    write_on(&RealFs, path, bytes, sync)
+}
+
+/// As [`write`], on any file system.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_on(fs: &dyn Fs, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+    let folder = parent_of(path);
+    make_folder(fs, folder, 0o777, sync)?;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temp = folder.join(format!(".{name}.{}-{number}.tmp", std::process::id()));
     let written = (|| {
-        let mut file = File::create_new(&temp)?;
-        file.write_all(bytes)?;
+        let file = fs.create_new(&temp, 0o666)?;
+        file.write_at(bytes, 0)?;
         if sync {
             file.sync_data()?;
         }
-        fs::rename(&temp, path)?;
-        if sync {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
+        fs.rename(&temp, path)
     })();
     if written.is_err() {
         // The error that matters is the first one.
-        fs::remove_file(&temp).ok();
+        fs.remove(&temp).ok();
     }
-    written
+    written?;
+    if sync { fs.sync_dir(folder) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod sharing;
+mod state;
 
 use std::path::PathBuf;
 

@@ -43,6 +43,8 @@ pub trait FsFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes all of `bytes` at `offset`. After an error any part of them may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Cuts the file, or fills it with zeros, to this length.
+    fn set_len(&self, len: u64) -> io::Result<()>;
     /// Forces content and length to the disk.
     fn sync_data(&self) -> io::Result<()>;
     /// Facts of the open file.
@@ -118,6 +120,10 @@ impl FsFile for RealFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -217,6 +223,26 @@ pub fn reflink(source: &dyn FsFile, target: &dyn FsFile) -> bool {
     }
     let _ = (source, target);
     false
+}
+
+/// Makes a folder and its parents. With `sync`, those that are new survive a power cut: the name of a file in a folder is
+/// worth no more than the folder's own name.
+///
+/// # Errors
+/// As the file system says.
+pub fn make_folder(fs: &dyn Fs, folder: &Path, mode: u32, sync: bool) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && fs.metadata(path).is_err();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    fs.create_dir_all(folder, mode)?;
+    missing.into_iter().filter(|_| sync).try_for_each(|path| fs.sync_dir(parent_of(path)))
+}
+
+/// The folder that a path is in.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Reads a whole file.

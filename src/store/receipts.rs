@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::result::ActionResult;
 use crate::base::digest::{BlobDigest, encode_hex};
 use crate::store::atomic;
+use crate::store::fs::{Fs, RealFs, read_file};
 
 /// Rises when the meaning of the file changes; another format is a missing receipt.
 const FORMAT: u32 = 1;
@@ -88,19 +89,27 @@ struct File<R> {
 
 /// The receipts of a workspace.
 #[derive(Clone, Debug)]
-pub struct Receipts {
+pub struct Receipts<F = RealFs> {
     dir: PathBuf,
+    fs: F,
 }
 
 impl Receipts {
     /// Receipts in this folder; it is made when one is written.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self::on(RealFs, dir)
     }
 
     /// The receipts of the project at `root`.
     pub fn of_project(root: &Path) -> Self {
         Self::new(root.join(".ocelot/receipts"))
+    }
+}
+
+impl<F: Fs> Receipts<F> {
+    /// As [`Receipts::new`], on any file system.
+    pub fn on(fs: F, dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), fs }
     }
 
     /// Where the receipt is, or would be.
@@ -110,7 +119,7 @@ impl Receipts {
 
     /// The receipt of an effect; `None` if there is none that can be trusted.
     pub fn read(&self, key: &ReceiptKey) -> Option<Receipt> {
-        let bytes = std::fs::read(self.path(key)).ok()?;
+        let bytes = read_file(&self.fs, &self.path(key)).ok()?;
         let file: File<Receipt> = serde_json::from_slice(&bytes).ok()?;
         let whole = file.format == FORMAT && file.check == check(&file.receipt);
         (whole && ReceiptKey::of(&file.receipt.identity) == *key).then_some(file.receipt)
@@ -119,12 +128,16 @@ impl Receipts {
     /// Writes a receipt; it survives a power cut once this returns.
     ///
     /// # Errors
-    /// As the file system says; the old receipt is then untouched.
+    /// As the file system says; the old receipt is then untouched, or the new one in place and perhaps not synced.
     pub fn write(&self, key: &ReceiptKey, receipt: &Receipt) -> io::Result<()> {
         let file = File { format: FORMAT, check: check(receipt), receipt };
         let mut bytes = serde_json::to_vec_pretty(&file)?;
         bytes.push(b'\n');
-        atomic::write(&self.path(key), &bytes, true)
+        atomic::write_on(&self.fs, &self.path(key), &bytes, true)?;
+        // `.ocelot` was made by whoever came first, the lock for example, and perhaps never synced: a name in a folder is
+        // worth no more than the folder's own name.
+        let mut above = self.dir.ancestors().skip(1).take(2).filter(|folder| !folder.as_os_str().is_empty());
+        above.try_for_each(|folder| self.fs.sync_dir(folder))
     }
 
     /// Notes that an attempt begins, and keeps what was done before.
@@ -151,13 +164,12 @@ impl Receipts {
     /// # Errors
     /// If the folder cannot be listed; none at all is fine.
     pub fn all(&self) -> io::Result<Vec<(ReceiptKey, Receipt)>> {
-        let entries = match std::fs::read_dir(&self.dir) {
+        let entries = match self.fs.list(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
         };
         let mut found = Vec::new();
-        for entry in entries {
-            let name = entry?.file_name();
+        for name in entries {
             let key = name.to_str().and_then(|name| name.strip_suffix(".json")).map(|key| ReceiptKey(key.to_owned()));
             found.extend(key.and_then(|key| self.read(&key).map(|receipt| (key, receipt))));
         }

@@ -1,6 +1,6 @@
 //! A file system in memory for tests: it forgets what was not synced, tears writes, and fails at a chosen call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -38,6 +38,8 @@ struct State {
     names: BTreeMap<PathBuf, u64>,
     durable: BTreeMap<PathBuf, u64>,
     folders: BTreeMap<PathBuf, u32>,
+    /// Folders whose names are synced; `None` if every folder survives.
+    durable_folders: Option<BTreeSet<PathBuf>>,
     next: u64,
     clock: i64,
     changes: u64,
@@ -70,14 +72,31 @@ impl SimFs {
         fs
     }
 
+    /// Empty, and [`Crash::Forget`] forgets folders too, with all that is in them, unless their own names were synced.
+    pub(crate) fn that_forgets_folders() -> Self {
+        let fs = Self::new();
+        fs.lock().durable_folders = Some(BTreeSet::from(["/".into()]));
+        fs
+    }
+
     /// Lets the power fail: open files keep working on the lost state and must be dropped.
     pub(crate) fn crash(&self, crash: Crash) {
         let mut state = self.lock();
         let state = &mut *state;
         state.fault = None;
         match crash {
-            Crash::Forget => state.names = state.durable.clone(),
+            Crash::Forget => {
+                state.names = state.durable.clone();
+                if let Some(durable) = &state.durable_folders {
+                    state.folders.retain(|folder, _| folder.ancestors().all(|above| durable.contains(above)));
+                    let folders = &state.folders;
+                    state.names.retain(|path, _| path.parent().is_some_and(|folder| folders.contains_key(folder)));
+                }
+            }
             Crash::NamesFirst | Crash::Torn => state.durable = state.names.clone(),
+        }
+        if let Some(durable) = &mut state.durable_folders {
+            *durable = state.folders.keys().cloned().collect();
         }
         for inode in state.inodes.values_mut() {
             inode.locked_by = None;
@@ -231,6 +250,13 @@ impl FsFile for SimFile {
         fate
     }
 
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap();
+        state.change()?;
+        state.inodes.get_mut(&self.inode).unwrap().data.resize(len as usize, 0);
+        Ok(())
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         state.change()?;
@@ -333,7 +359,6 @@ impl Fs for SimFs {
     fn create_dir_all(&self, path: &Path, mode: u32) -> io::Result<()> {
         let mut state = self.lock();
         for folder in path.ancestors() {
-            // Folders are kept by every crash: their loss is the same as that of the names in them.
             state.folders.entry(folder.to_path_buf()).or_insert(mode);
         }
         Ok(())
@@ -346,6 +371,9 @@ impl Fs for SimFs {
         state.durable.retain(|path, _| path.parent() != Some(folder));
         let present = state.names.iter().filter(|(path, _)| path.parent() == Some(folder));
         state.durable.extend(present.map(|(path, &id)| (path.clone(), id)));
+        if let Some(durable) = &mut state.durable_folders {
+            durable.extend(state.folders.keys().filter(|path| path.parent() == Some(folder)).cloned());
+        }
         Ok(())
     }
 

@@ -5,12 +5,12 @@
 //! appends only to a file that ended well and is still as long as it was when it was read; otherwise, and when the
 //! changes have become many, it writes a new base.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use crate::store::atomic;
 use crate::store::frame::{OVERHEAD, frame_len, parse_frame, push_frame};
+use crate::store::fs::{Fs, RealFs};
 
 /// Changes are folded into the base when they exceed this, or a quarter of the base.
 const LEAST_TAIL: u64 = 16 << 10;
@@ -60,10 +60,24 @@ pub fn save(
     whole: impl FnOnce() -> Vec<u8>,
     sync: bool,
 ) -> io::Result<()> {
+    save_on(&RealFs, path, change, whole, sync)
+}
+
+/// As [`save`], on any file system.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_on(
+    fs: &dyn Fs,
+    path: &Path,
+    change: Option<(Extent, Vec<u8>)>,
+    whole: impl FnOnce() -> Vec<u8>,
+    sync: bool,
+) -> io::Result<()> {
     let appended = change.filter(|(extent, change)| extent.takes(change.len()));
-    match appended.map(|(extent, change)| append(path, &extent, &change, sync)) {
+    match appended.map(|(extent, change)| append_on(fs, path, &extent, &change, sync)) {
         Some(Ok(())) => Ok(()),
-        _ => atomic::write(path, &whole(), sync),
+        _ => atomic::write_on(fs, path, &whole(), sync),
     }
 }
 
@@ -72,15 +86,21 @@ pub fn save(
 /// # Errors
 /// As the file system says, or if the file is no longer the one that was read.
 pub fn append(path: &Path, extent: &Extent, body: &[u8], sync: bool) -> io::Result<()> {
+    append_on(&RealFs, path, extent, body, sync)
+}
+
+fn append_on(fs: &dyn Fs, path: &Path, extent: &Extent, body: &[u8], sync: bool) -> io::Result<()> {
     let mut frame = Vec::with_capacity(body.len() + OVERHEAD);
     if !push_frame(&mut frame, 0, &[body]) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a change is too long for one frame"));
     }
-    let mut file = OpenOptions::new().append(true).open(path)?;
-    if file.metadata()?.len() != extent.good {
+    // Opening for writing would make a file that is gone.
+    fs.metadata(path)?;
+    let file = fs.open_write(path)?;
+    if file.meta()?.len != extent.good {
         return Err(io::Error::other("the file has changed meanwhile"));
     }
-    let written = file.write_all(&frame).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
+    let written = file.write_at(&frame, extent.good).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
     written.inspect_err(|_| {
         // If this fails too, readers stop at the broken frame.
         file.set_len(extent.good).ok();

@@ -9,8 +9,8 @@ use crate::store::fault_tests::{nodes, sealed_with};
 use crate::store::sim_cache::{Node, TODAY, is_whole, node, open, open_on, store};
 use crate::store::sim_fs::{CRASHES, SimFs};
 
-const ENOSPC: i32 = 28;
-const EIO: i32 = 5;
+pub(super) const ENOSPC: i32 = 28;
+pub(super) const EIO: i32 = 5;
 const EROFS: i32 = 30;
 
 #[test]
