@@ -2,6 +2,8 @@
 //! wrong to the eye (architecture, modes, sizes, a binary that is cut off) is in the tests of `src/exec/kinds/check.rs`:
 //! this program packages no such layer.
 
+use std::io::Write;
+
 use crate::shipped::{self, SAMPLE};
 use crate::support::{Counts, Space};
 
@@ -13,7 +15,8 @@ const RUN: [&str; 3] = ["run", "quickstart", "checked[minimal,amd64]"];
 fn can_start() -> bool {
     let can = cfg!(all(target_os = "linux", target_arch = "x86_64"));
     if !can {
-        eprintln!("NOT RUN: layers for amd64 are started on Linux on x86_64 only");
+        let said = "NOT RUN: layers for amd64 are started on Linux on x86_64 only";
+        writeln!(std::io::stderr().lock(), "{said}").ok();
     }
     can
 }
