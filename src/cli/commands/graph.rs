@@ -15,6 +15,9 @@ use crate::graph::render;
 /// If the project or the targets are wrong.
 pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
+    if args.format == GraphFormat::Html {
+        return super::page::page(process, selection);
+    }
     let (graph, targets, wanted) = workspace::graph_of(process, &selection)?;
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let shown = match args.format {
@@ -22,10 +25,8 @@ pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit,
         GraphFormat::Dot => render::dot(&graph, &wanted, &mut out),
         GraphFormat::Mermaid => render::mermaid(&graph, &wanted, &mut out),
         GraphFormat::Json => render::json(&graph, &wanted, &mut out),
-        GraphFormat::Html => {
-            return Err(Stop::usage("`--format html` is not available in this version")
-                .hint("use `--format dot` with Graphviz, or `--format mermaid`"));
-        }
+        // Told apart above.
+        GraphFormat::Html => Ok(()),
     };
     // A reader that went away wants no more output.
     shown.and_then(|()| out.flush()).ok();

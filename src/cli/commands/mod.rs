@@ -5,6 +5,7 @@ mod cache;
 mod clean;
 mod graph;
 mod list;
+mod page;
 mod plan;
 mod run;
 mod schema;
