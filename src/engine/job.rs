@@ -8,7 +8,7 @@ use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
 use crate::engine::session::{Known, Session};
 use crate::exec::api::{Dep, InputFile, Job};
-use crate::graph::node::{Kind, Node, Role};
+use crate::graph::node::{Exec, Kind, Node, Role};
 
 impl Session {
     /// What a worker needs for a node; `work` is the run's folder for intermediate files.
@@ -125,6 +125,11 @@ impl Session {
 /// The command of an `exec`, ready to paste.
 pub(in crate::engine) fn command_line(job: &Job) -> Option<String> {
     let Kind::Exec(exec) = &job.node.kind else { return None };
+    Some(pasteable(exec, &job.extra_args))
+}
+
+/// A command as a line for a shell in the project's root.
+pub fn pasteable(exec: &Exec, extra_args: &[String]) -> String {
     let quote = |word: &String| {
         let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
@@ -133,12 +138,12 @@ pub(in crate::engine) fn command_line(job: &Job) -> Option<String> {
             format!("'{}'", word.replace('\'', r"'\''"))
         }
     };
-    let words: Vec<String> = exec.command.iter().chain(&job.extra_args).map(quote).collect();
+    let words: Vec<String> = exec.command.iter().chain(extra_args).map(quote).collect();
     let line = words.join(" ");
-    Some(match &exec.dir {
+    match &exec.dir {
         Some(dir) => format!("(cd {} && {line})", quote(dir)),
         None => line,
-    })
+    }
 }
 
 /// An instance name as the name of a folder.

@@ -4,7 +4,7 @@
 pub mod affected;
 pub mod evaluate;
 mod find;
-mod job;
+pub mod job;
 mod lock_key;
 pub mod observe;
 pub mod outcome;

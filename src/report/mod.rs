@@ -3,4 +3,5 @@
 pub mod github;
 pub mod json;
 pub mod lines;
+pub mod page;
 pub mod progress;

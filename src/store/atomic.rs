@@ -18,7 +18,7 @@ pub fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     write_on(&RealFs, path, bytes, sync)
 }
 
-/// As [`write`], on any file system.
+/// As [`write()`], on any file system.
 ///
 /// # Errors
 /// As [`write`].

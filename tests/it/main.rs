@@ -22,6 +22,7 @@ mod language;
 mod layering;
 mod meanwhile;
 mod moved_output;
+mod page;
 mod pipelines;
 mod process;
 mod quickstart;

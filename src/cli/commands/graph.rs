@@ -34,10 +34,7 @@ pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit,
                 _ => render::mermaid(&outline, &wanted, &mut out),
             }
         }
-        GraphFormat::Html => {
-            return Err(Stop::usage("`--format html` is not available in this version")
-                .hint("use `--format dot` with Graphviz, or `--format mermaid`"));
-        }
+        GraphFormat::Html => return super::page::page(process, selection),
     };
     // A reader that went away wants no more output.
     shown.and_then(|()| out.flush()).ok();

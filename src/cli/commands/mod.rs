@@ -7,6 +7,7 @@ mod clean;
 mod components;
 mod graph;
 mod list;
+mod page;
 mod plan;
 mod run;
 mod schema;

@@ -1,6 +1,6 @@
 //! The smoke run: starts a packaged extension as Lambda would, and sees whether it starts, works and ends.
 //!
-//! [`mode`] says what this host can run, [`cause`] reads what an extension says when it fails, [`ports`] keeps two
+//! [`mode`] says what this host can run, `cause` reads what an extension says when it fails, `ports` keeps two
 //! extensions from wanting the same port at once; here they are started.
 
 mod cause;

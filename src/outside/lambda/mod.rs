@@ -1,5 +1,5 @@
 //! A stand-in for what an extension talks to on Lambda: the Extensions API and the Telemetry API, and for the far end of
-//! an OTLP exporter. [`protocol`] decides, without a socket; [`emulator`] is the sockets; [`function`] plays the
+//! an OTLP exporter. [`protocol`] decides, without a socket; [`emulator`] is the sockets; `function` plays the
 //! function beside the extension.
 //!
 //! Source of the interfaces: the pages "Lambda Extensions API" and "Lambda Telemetry API" of AWS's developer guide.
