@@ -21,7 +21,7 @@ pub fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
 /// As [`write()`], on any file system.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_on(fs: &dyn Fs, path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let folder = parent_of(path);
     make_folder(fs, folder, 0o777, sync)?;
