@@ -151,6 +151,20 @@ fn all_regions_take_five_calls_for_each_layer_and_three_to_adopt() {
 }
 
 #[test]
+fn nothing_ships_if_one_architecture_fails_its_check() {
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    // Go compiles a file with this ending for one architecture only: the one that is started here.
+    let arch = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    let file = format!("{SAMPLE}/collector/crash_{arch}.go");
+    space.write(&file, "package main\n\nfunc init() { panic(\"planned\") }\n");
+    let ran = publish(&space, "half", &["us-east-1", "eu-west-1"]).status(1);
+    assert_eq!(ran.ended("failed"), [format!("checked[minimal,{arch}]")], "{ran:?}");
+    assert_eq!(ran.ended("skipped").iter().filter(|node| node.starts_with("published")).count(), 4, "{ran:?}");
+    assert_eq!(proxy.calls().keys().copied().collect::<Vec<_>>(), ["account"], "nothing is asked of Lambda");
+}
+
+#[test]
 fn a_layer_that_is_made_private_by_hand_is_shared_again_without_a_second_version() {
     let proxy = Proxy::start();
     let space = project(&proxy);
