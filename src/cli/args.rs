@@ -2,11 +2,13 @@
 
 mod common;
 mod contents;
+mod status;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
+pub use status::StatusArgs;
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Print the graph.
     Graph(GraphArgs),
+    /// Ask what is there of the layers that are published, in every region; changes nothing.
+    Status(StatusArgs),
     /// Say why a node is what it is: which input changed, old and new value.
     Why(NodeArgs),
     /// Print what a node printed when it last ran.

@@ -5,6 +5,7 @@ pub mod command;
 mod go;
 mod kinds;
 pub mod known_tags;
+pub mod live;
 pub mod outputs;
 mod publication;
 pub mod receipt;

@@ -3,6 +3,8 @@
 use crate::action::result::ActionResult;
 use crate::graph::node::Publish;
 use crate::layer::arch::Arch;
+use crate::layer::description::names_sha256;
+use crate::layer::hashes::Sha256Sum;
 use crate::layer::limits::{LICENSE_LIMIT, check_runtimes};
 use crate::layer::name::LayerNameParts;
 use crate::outside::registry::{Grantee, LayerId, LayerVersion, ListedVersion, Place, Statement};
@@ -10,6 +12,9 @@ use crate::store::receipts::Identity;
 
 /// The statement with which a version is made public.
 const PUBLIC_STATEMENT: &str = "ocelot-public";
+
+/// Versions without our mark in their description that are looked at, newest first.
+const UNMARKED: usize = 5;
 
 /// A layer that is to be in a region, and who may use it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +95,22 @@ impl Publication {
         same(&self.architectures, &listed.architectures) && same(&self.runtimes, &listed.runtimes)
     }
 
+    /// Numbers of versions that may be this one, in the order in which to look: those whose description names the hash,
+    /// then the newest without our description. A listing shows no hash, so each of them has to be asked for.
+    pub(in crate::exec) fn candidates(&self, listed: &[ListedVersion]) -> [Vec<u64>; 2] {
+        let sum = Sha256Sum::from_code_sha256(&self.code_sha256);
+        let (mut marked, mut unmarked) = (Vec::new(), Vec::new());
+        for version in listed.iter().filter(|version| self.may_be(version)) {
+            match sum.and_then(|sum| names_sha256(&version.description, sum)) {
+                Some(true) => marked.push(version.number),
+                Some(false) => {}
+                None => unmarked.push(version.number),
+            }
+        }
+        unmarked.truncate(UNMARKED);
+        [marked, unmarked]
+    }
+
     /// Whether a version is this one.
     pub(in crate::exec) fn is_version(&self, version: &LayerVersion) -> bool {
         version.code_sha256 == self.code_sha256 && self.may_be(&version.listed)
@@ -129,7 +150,7 @@ pub(in crate::exec) mod tests {
         }
     }
 
-    fn layer() -> ActionResult {
+    pub(in crate::exec) fn layer() -> ActionResult {
         let facts =
             [("arch", "amd64"), ("distribution", "minimal"), ("collector-version", "v0.145.0"), ("code-sha256", "abc")];
         let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

@@ -8,12 +8,8 @@ use std::time::Duration;
 
 use crate::exec::publication::Publication;
 use crate::exec::receipt::is_public;
-use crate::layer::description::names_sha256;
-use crate::layer::hashes::Sha256Sum;
 use crate::outside::registry::{ErrorKind, Grantee, LayerRegistry, LayerVersion, NewVersion, RegistryError, Statement};
 
-/// Versions without our mark in their description that are looked at, newest first.
-const UNMARKED: usize = 5;
 /// Calls of one kind before an error is passed on.
 const ATTEMPTS: u32 = 4;
 /// Seconds between looks for a version whose publication had no answer, before it counts as not published: listings lag.
@@ -93,21 +89,10 @@ impl<S: Surroundings> Reconcile<'_, S> {
     fn find(&mut self, made: Option<&LayerVersion>) -> Result<Option<LayerVersion>, S::Error> {
         let (registry, publication) = (self.registry, self.wanted.publication);
         let listed = self.ask(|| registry.list_versions(&publication.layer)).map_err(Failure::passed_on)?;
-        let sum = Sha256Sum::from_code_sha256(&publication.code_sha256);
         let made_number = made.map(|made| made.listed.number);
-        let (mut marked, mut unmarked) = (Vec::new(), Vec::new());
-        for version in
-            listed.iter().filter(|version| publication.may_be(version) && Some(version.number) != made_number)
-        {
-            match sum.and_then(|sum| names_sha256(&version.description, sum)) {
-                Some(true) => marked.push(version.number),
-                Some(false) => {}
-                None => unmarked.push(version.number),
-            }
-        }
-        unmarked.truncate(UNMARKED);
+        let listed: Vec<_> = listed.into_iter().filter(|version| Some(version.number) != made_number).collect();
         let mut same: Vec<LayerVersion> = made.into_iter().cloned().collect();
-        for numbers in [marked, unmarked] {
+        for numbers in publication.candidates(&listed) {
             for number in numbers {
                 match self.ask(|| registry.get_version(&publication.layer, number)) {
                     Ok(version) if publication.is_version(&version) => same.push(version),
@@ -293,7 +278,7 @@ pub(in crate::exec) fn grants(policy: &[Statement], wanted: &Statement) -> bool 
     policy.iter().any(|held| held.grantee == wanted.grantee)
 }
 
-fn in_words(grantee: &Grantee) -> String {
+pub(in crate::exec) fn in_words(grantee: &Grantee) -> String {
     match grantee {
         Grantee::Everyone => "everybody".to_owned(),
         Grantee::Account(id) => format!("account {id}"),
@@ -326,6 +311,7 @@ impl<E: From<RegistryError>> Failure<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::hashes::Sha256Sum;
     use crate::outside::registry::directory::DirectoryRegistry;
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
     use crate::outside::registry::suite::layer_zip;

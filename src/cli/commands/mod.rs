@@ -11,6 +11,7 @@ mod page;
 mod plan;
 mod run;
 mod schema;
+mod status;
 mod update;
 pub(in crate::cli) mod validate;
 mod verify;
@@ -37,6 +38,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Run(args) => run::run(process, &args),
         Command::Plan(args) => plan::plan(process, &args),
         Command::Graph(args) => graph::graph(process, &args),
+        Command::Status(args) => status::status(process, &args),
         Command::Why(args) => why::why(process, &args),
         Command::Log(args) => why::log(process, &args),
         Command::Validate(args) => validate::validate(process, &args),

@@ -151,6 +151,36 @@ fn all_regions_take_five_calls_for_each_layer_and_three_to_adopt() {
 }
 
 #[test]
+fn status_tells_what_is_there_and_changes_nothing() {
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    let _ = publish(&space, "looked", &["us-east-1"]).status(0);
+    proxy.rule(|_, _| None);
+    let status = |sets: &[&str]| {
+        let mut arguments = vec!["status", "layers", "--output", "json", "--exit-code"];
+        let always = ["distribution=minimal", "arch=amd64,arm64", "layer-name=looked", "upstream-ref="];
+        let source = format!("upstream-repo=./{SAMPLE}");
+        for set in always.into_iter().chain([source.as_str()]).chain(sets.iter().copied()) {
+            arguments.extend(["--set", set]);
+        }
+        let ran = space.run(&arguments);
+        let states: Vec<String> =
+            ran.events().iter().map(|line| line["state"].as_str().unwrap_or("?").to_owned()).collect();
+        (ran.status, states)
+    };
+    let all = |state: &str| vec![state.to_owned(); 2];
+    assert_eq!(status(&["region=us-east-1", "public=true"]), (0, all("equal")));
+    assert_eq!(status(&["region=us-east-1", "public=false"]), (0, all("wider")));
+    assert_eq!(status(&["region=us-west-1", "public=true"]), (10, all("absent")));
+    assert_eq!(status(&["region=us-east-1", "public=true", "runtimes=python3.13"]), (10, all("differs")));
+    let calls = proxy.calls();
+    assert_eq!(calls.keys().copied().collect::<Vec<_>>(), ["get", "list", "policy"], "{calls:?}");
+    proxy.rule(|_, _| Some(crate::support::proxy::Fault::Answer(403, "AccessDeniedException")));
+    assert_eq!(status(&["region=us-east-1", "public=true"]), (1, all("?")), "what is not known is never called absent");
+    assert_live("looked", &["us-east-1"], &[1]);
+}
+
+#[test]
 fn nothing_ships_if_one_architecture_fails_its_check() {
     let proxy = Proxy::start();
     let space = project(&proxy);

@@ -1,0 +1,161 @@
+//! What is there of a publication now: asks the store, and changes nothing.
+
+use serde::Serialize;
+
+use crate::action::result::ActionResult;
+use crate::exec::publication::Publication;
+use crate::exec::reconcile::{grants, in_words};
+use crate::graph::node::Publish;
+use crate::outside::registry::{ErrorKind, LayerRegistry, RegistryError};
+
+/// How what is there compares with what is declared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Live {
+    /// No version of this name.
+    Absent,
+    /// Versions of this name, and none with these bytes, architectures and runtimes.
+    Differs {
+        /// How many there are.
+        versions: usize,
+    },
+    /// As declared.
+    Equal {
+        /// Its ARN.
+        arn: String,
+    },
+    /// There, and not shared with somebody it is declared for.
+    NotShared {
+        /// Its ARN.
+        arn: String,
+        /// Who lacks it.
+        lacking: Vec<String>,
+    },
+    /// There and shared as declared, and with others too.
+    Wider {
+        /// Its ARN.
+        arn: String,
+        /// With whom.
+        with: Vec<String>,
+    },
+    /// There more than once.
+    Duplicate {
+        /// The ARN of the lowest, which stands.
+        arn: String,
+        /// The others.
+        others: Vec<String>,
+    },
+    /// The account has not enabled the region.
+    NotEnabled,
+}
+
+impl Live {
+    /// Whether a run would have something to do.
+    pub fn is_due(&self) -> bool {
+        matches!(self, Self::Absent | Self::Differs { .. } | Self::NotShared { .. })
+    }
+}
+
+/// Asks about the layer of a `publish` node.
+///
+/// # Errors
+/// What the store says; what cannot be published at all.
+pub fn live(registry: &dyn LayerRegistry, publish: &Publish, layer: &ActionResult) -> Result<Live, RegistryError> {
+    let what = || format!("look for `{}` in {}", publish.name, publish.region);
+    let publication =
+        Publication::new(publish, layer).map_err(|problem| RegistryError::new(ErrorKind::Invalid, what(), problem))?;
+    match compare(registry, &publication) {
+        Err(error) if error.kind == ErrorKind::NotEnabled => Ok(Live::NotEnabled),
+        other => other,
+    }
+}
+
+fn compare(registry: &dyn LayerRegistry, publication: &Publication) -> Result<Live, RegistryError> {
+    let listed = registry.list_versions(&publication.layer)?;
+    let mut same = Vec::new();
+    for numbers in publication.candidates(&listed) {
+        for number in numbers {
+            match registry.get_version(&publication.layer, number) {
+                Ok(version) if publication.is_version(&version) => same.push(version),
+                Ok(_) => {}
+                // Deleted since it was listed.
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !same.is_empty() {
+            break;
+        }
+    }
+    same.sort_by_key(|version| version.listed.number);
+    let mut same = same.into_iter();
+    let Some(version) = same.next() else {
+        return Ok(if listed.is_empty() { Live::Absent } else { Live::Differs { versions: listed.len() } });
+    };
+    let arn = version.arn;
+    let held = registry.read_policy(&publication.layer, version.listed.number)?;
+    let lacking: Vec<String> = publication
+        .sharing
+        .iter()
+        .filter(|wanted| !grants(&held, wanted))
+        .map(|wanted| in_words(&wanted.grantee))
+        .collect();
+    if !lacking.is_empty() {
+        return Ok(Live::NotShared { arn, lacking });
+    }
+    let others: Vec<String> = same.map(|other| other.arn).collect();
+    if !others.is_empty() {
+        return Ok(Live::Duplicate { arn, others });
+    }
+    let declared = |grantee| publication.sharing.iter().any(|wanted| wanted.grantee == grantee);
+    let with: Vec<String> =
+        held.into_iter().filter(|held| !declared(held.grantee.clone())).map(|held| in_words(&held.grantee)).collect();
+    Ok(if with.is_empty() { Live::Equal { arn } } else { Live::Wider { arn, with } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::publication::tests::{layer, publish};
+    use crate::layer::hashes::Sha256Sum;
+    use crate::outside::registry::directory::DirectoryRegistry;
+    use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
+    use crate::outside::registry::suite::layer_zip;
+    use crate::outside::registry::{Grantee, LayerId, NewVersion, Statement};
+
+    #[test]
+    fn every_state_is_told_from_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = DirectoryRegistry::new(dir.path(), "layers");
+        let zip = layer_zip(b"x");
+        let mut layer = layer();
+        layer.facts.insert("code-sha256".into(), Sha256Sum::of(&zip).to_code_sha256());
+        let id = LayerId { region: "eu-west-1".into(), name: "ocel-amd64-minimal-0_145_0-local".into() };
+        let make = |zip: &[u8]| {
+            let (architectures, runtimes) = (["x86_64".to_owned()], ["python3.13".to_owned()]);
+            let new =
+                NewVersion { zip, description: "", architectures: &architectures, runtimes: &runtimes, license: "" };
+            registry.publish(&id, &new).unwrap();
+        };
+        let public = publish();
+        let now = |publish: &Publish| live(&registry, publish, &layer).unwrap();
+        assert_eq!(now(&public), Live::Absent);
+        make(&layer_zip(b"other"));
+        assert_eq!(now(&public), Live::Differs { versions: 1 });
+        make(&zip);
+        let arn = "layer:eu-west-1:ocel-amd64-minimal-0_145_0-local:2".to_owned();
+        assert_eq!(now(&public), Live::NotShared { arn: arn.clone(), lacking: vec!["everybody".into()] });
+        let private = Publish { public: false, ..publish() };
+        assert_eq!(now(&private), Live::Equal { arn: arn.clone() });
+        let everyone = Statement { id: "publish".into(), grantee: Grantee::Everyone };
+        registry.add_permission(&id, 2, &everyone).unwrap();
+        assert_eq!(now(&public), Live::Equal { arn: arn.clone() });
+        assert_eq!(now(&private), Live::Wider { arn: arn.clone(), with: vec!["everybody".into()] });
+        make(&zip);
+        assert!(matches!(now(&public), Live::Duplicate { arn: lowest, others } if lowest == arn && others.len() == 1));
+        let fault = |kind| FaultyRegistry::new(&registry, &[Fault { call: 0, when: When::Before, kind }]);
+        assert_eq!(live(&fault(ErrorKind::NotEnabled), &public, &layer).unwrap(), Live::NotEnabled);
+        assert_eq!(live(&fault(ErrorKind::Throttled), &public, &layer).unwrap_err().kind, ErrorKind::Throttled);
+        assert_eq!(registry.list_versions(&id).unwrap().len(), 3, "nothing was changed");
+    }
+}
