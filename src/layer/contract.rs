@@ -10,31 +10,9 @@ use crate::layer::component_type::{SourceTypes, tag_name};
 use crate::layer::config_yaml;
 use crate::layer::tags::{ALL_TAG, CUSTOM_TAG, TagSet};
 
-/// Components that upstream's sources and the ones shipped here have under these tags, so that "not selected" is told
+/// Components that upstream's sources and the ones shipped here have beside [`DEFAULT`], so that "not selected" is told
 /// from "does not exist".
-const KNOWN: [&str; 21] = [
-    "connector.spanmetrics",
-    "exporter.debug",
-    "exporter.otlp",
-    "exporter.otlphttp",
-    "exporter.prometheusremotewrite",
-    "extension.basicauth",
-    "extension.sigv4auth",
-    "processor.attributes",
-    "processor.batch",
-    "processor.coldstart",
-    "processor.decouple",
-    "processor.filter",
-    "processor.memorylimiter",
-    "processor.probabilisticsampler",
-    "processor.resource",
-    "processor.span",
-    "processor.transform",
-    "receiver.otlp",
-    "receiver.telemetryapi",
-    "exporter.awss3",
-    "connector.signaltometrics",
-];
+const OTHERS: [&str; 3] = ["connector.signaltometrics", "connector.spanmetrics", "exporter.awss3"];
 /// What upstream's sources compile in without `lambdacomponents.custom`. Source: `lambdacomponents/default.go` of
 /// `layer-collector/0.20.0`.
 const DEFAULT: [&str; 18] = [
@@ -58,6 +36,11 @@ const DEFAULT: [&str; 18] = [
     "receiver.telemetryapi",
 ];
 
+/// Every component that is known here, as `category.name`.
+fn known() -> impl Iterator<Item = &'static &'static str> {
+    DEFAULT.iter().chain(&OTHERS)
+}
+
 /// Checks a configuration against the components of a layer; findings in the order of their lines. `file` is used in
 /// messages only; `collector_version` is `v0.145.0`, or empty where it is not known.
 ///
@@ -72,7 +55,7 @@ pub fn findings(
     let names = config_yaml::read_names(file, text)?;
     let source_types = SourceTypes::new();
     let mut known_tags: BTreeSet<String> = components.iter().map(Component::tag).collect();
-    known_tags.extend(KNOWN.iter().filter_map(|short| component(short)).map(|component| component.tag()));
+    known_tags.extend(known().filter_map(|short| component(short)).map(|component| component.tag()));
     // The sources may have more components than are known here. A name that is like none of those that are known is
     // taken for one of them, so that its tag is named.
     for used in &names.defined {
@@ -100,7 +83,7 @@ pub fn components_of_tags(tags: &TagSet) -> Vec<Component> {
     for (category, name) in tags.iter().filter_map(parse_component_tag) {
         found.insert(Component { category, name: name.to_owned(), file: String::new() });
     }
-    for known in KNOWN.iter().filter_map(|short| component(short)) {
+    for known in known().filter_map(|short| component(short)) {
         if tags.contains(ALL_TAG) || tags.contains(&component_tag(known.category, "all")) {
             found.insert(known);
         }

@@ -45,6 +45,7 @@ const PASSED_ON: [&str; 9] = [
     "unzipped-size",
     "zip-size",
 ];
+
 /// Checks the layer as it is, and then starts it, if that can be done here.
 pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Log) -> Result<Produced, WorkError> {
     let (dep, layer) = job.dep(LAYER)?;
