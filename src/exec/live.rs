@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::action::result::ActionResult;
 use crate::exec::publication::Publication;
-use crate::exec::reconcile::{grants, in_words};
+use crate::exec::reconcile::in_words;
 use crate::graph::node::Publish;
-use crate::outside::registry::{ErrorKind, LayerRegistry, RegistryError};
+use crate::outside::registry::{ErrorKind, LayerRegistry, RegistryError, Statement};
 
 /// How what is there compares with what is declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,34 +72,23 @@ pub fn live(registry: &dyn LayerRegistry, publish: &Publish, layer: &ActionResul
 
 fn compare(registry: &dyn LayerRegistry, publication: &Publication) -> Result<Live, RegistryError> {
     let listed = registry.list_versions(&publication.layer)?;
-    let mut same = Vec::new();
-    for numbers in publication.candidates(&listed) {
-        for number in numbers {
-            match registry.get_version(&publication.layer, number) {
-                Ok(version) if publication.is_version(&version) => same.push(version),
-                Ok(_) => {}
-                // Deleted since it was listed.
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+    let same = publication.same_versions(&listed, None, |number| {
+        match registry.get_version(&publication.layer, number) {
+            // Deleted since it was listed.
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
         }
-        if !same.is_empty() {
-            break;
-        }
-    }
-    same.sort_by_key(|version| version.listed.number);
+    })?;
     let mut same = same.into_iter();
     let Some(version) = same.next() else {
         return Ok(if listed.is_empty() { Live::Absent } else { Live::Differs { versions: listed.len() } });
     };
     let arn = version.arn;
     let held = registry.read_policy(&publication.layer, version.listed.number)?;
-    let lacking: Vec<String> = publication
-        .sharing
-        .iter()
-        .filter(|wanted| !grants(&held, wanted))
-        .map(|wanted| in_words(&wanted.grantee))
-        .collect();
+    let named = |statements: Vec<&Statement>| -> Vec<String> {
+        statements.into_iter().map(|statement| in_words(&statement.grantee)).collect()
+    };
+    let lacking = named(publication.lacking(&held));
     if !lacking.is_empty() {
         return Ok(Live::NotShared { arn, lacking });
     }
@@ -107,9 +96,7 @@ fn compare(registry: &dyn LayerRegistry, publication: &Publication) -> Result<Li
     if !others.is_empty() {
         return Ok(Live::Duplicate { arn, others });
     }
-    let declared = |grantee| publication.sharing.iter().any(|wanted| wanted.grantee == grantee);
-    let with: Vec<String> =
-        held.into_iter().filter(|held| !declared(held.grantee.clone())).map(|held| in_words(&held.grantee)).collect();
+    let with = named(publication.wider(&held));
     Ok(if with.is_empty() { Live::Equal { arn } } else { Live::Wider { arn, with } })
 }
 
@@ -121,7 +108,7 @@ mod tests {
     use crate::outside::registry::directory::DirectoryRegistry;
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
     use crate::outside::registry::suite::layer_zip;
-    use crate::outside::registry::{Grantee, LayerId, NewVersion, Statement};
+    use crate::outside::registry::{Grantee, LayerId, NewVersion};
 
     #[test]
     fn every_state_is_told_from_the_others() {

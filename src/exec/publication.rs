@@ -95,9 +95,41 @@ impl Publication {
         same(&self.architectures, &listed.architectures) && same(&self.runtimes, &listed.runtimes)
     }
 
+    /// The versions of this identity, lowest first. A listing shows no hash, so candidates are asked for by `get`, which
+    /// gives `None` for one that is gone by now. `made` is known to be one of them.
+    pub(in crate::exec) fn same_versions<E>(
+        &self,
+        listed: &[ListedVersion],
+        made: Option<&LayerVersion>,
+        mut get: impl FnMut(u64) -> Result<Option<LayerVersion>, E>,
+    ) -> Result<Vec<LayerVersion>, E> {
+        let made_number = made.map(|made| made.listed.number);
+        let mut same: Vec<LayerVersion> = made.into_iter().cloned().collect();
+        for numbers in self.candidates(listed) {
+            for number in numbers.into_iter().filter(|number| Some(*number) != made_number) {
+                same.extend(get(number)?.filter(|version| self.is_version(version)));
+            }
+            if !same.is_empty() {
+                break;
+            }
+        }
+        same.sort_by_key(|version| version.listed.number);
+        Ok(same)
+    }
+
+    /// What is declared and a policy does not grant, under whatever id.
+    pub(in crate::exec) fn lacking<'p>(&'p self, held: &[Statement]) -> Vec<&'p Statement> {
+        self.sharing.iter().filter(|wanted| held.iter().all(|held| held.grantee != wanted.grantee)).collect()
+    }
+
+    /// What a policy grants beyond what is declared.
+    pub(in crate::exec) fn wider<'h>(&self, held: &'h [Statement]) -> Vec<&'h Statement> {
+        held.iter().filter(|held| self.sharing.iter().all(|wanted| wanted.grantee != held.grantee)).collect()
+    }
+
     /// Numbers of versions that may be this one, in the order in which to look: those whose description names the hash,
-    /// then the newest without our description. A listing shows no hash, so each of them has to be asked for.
-    pub(in crate::exec) fn candidates(&self, listed: &[ListedVersion]) -> [Vec<u64>; 2] {
+    /// then the newest without our description.
+    fn candidates(&self, listed: &[ListedVersion]) -> [Vec<u64>; 2] {
         let sum = Sha256Sum::from_code_sha256(&self.code_sha256);
         let (mut marked, mut unmarked) = (Vec::new(), Vec::new());
         for version in listed.iter().filter(|version| self.may_be(version)) {

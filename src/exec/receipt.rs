@@ -7,7 +7,6 @@ use crate::action::verdict::ReceiptState;
 use crate::base::clock::format_utc;
 use crate::exec::api::{Job, WorkError, World};
 use crate::exec::publication::Publication;
-use crate::exec::reconcile::grants;
 use crate::exec::registries::{Env, place, watched};
 use crate::graph::node::{Class, Kind, Node};
 use crate::layer::hashes::Sha256Sum;
@@ -105,9 +104,7 @@ fn is_there(registry: &DirectoryRegistry, publication: &Publication, number: u64
     let whole = |zip: Vec<u8>| Sha256Sum::of(&zip).to_code_sha256() == publication.code_sha256;
     let listed = registry.get_version(layer, number).is_ok_and(|version| publication.is_version(&version));
     let shared = publication.sharing.is_empty()
-        || registry
-            .read_policy(layer, number)
-            .is_ok_and(|policy| publication.sharing.iter().all(|wanted| grants(&policy, wanted)));
+        || registry.read_policy(layer, number).is_ok_and(|policy| publication.lacking(&policy).is_empty());
     listed && shared && registry.read_zip(layer, number).is_ok_and(whole)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::exec::publication::Publication;
 use crate::exec::receipt::is_public;
-use crate::outside::registry::{ErrorKind, Grantee, LayerRegistry, LayerVersion, NewVersion, RegistryError, Statement};
+use crate::outside::registry::{ErrorKind, Grantee, LayerRegistry, LayerVersion, NewVersion, RegistryError};
 
 /// Calls of one kind before an error is passed on.
 const ATTEMPTS: u32 = 4;
@@ -89,24 +89,15 @@ impl<S: Surroundings> Reconcile<'_, S> {
     fn find(&mut self, made: Option<&LayerVersion>) -> Result<Option<LayerVersion>, S::Error> {
         let (registry, publication) = (self.registry, self.wanted.publication);
         let listed = self.ask(|| registry.list_versions(&publication.layer)).map_err(Failure::passed_on)?;
+        let same = publication.same_versions(&listed, made, |number| {
+            match self.ask(|| registry.get_version(&publication.layer, number)) {
+                Ok(version) => Ok(Some(version)),
+                // Deleted since it was listed.
+                Err(Failure::Registry(error)) if error.kind == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error.passed_on()),
+            }
+        })?;
         let made_number = made.map(|made| made.listed.number);
-        let listed: Vec<_> = listed.into_iter().filter(|version| Some(version.number) != made_number).collect();
-        let mut same: Vec<LayerVersion> = made.into_iter().cloned().collect();
-        for numbers in publication.candidates(&listed) {
-            for number in numbers {
-                match self.ask(|| registry.get_version(&publication.layer, number)) {
-                    Ok(version) if publication.is_version(&version) => same.push(version),
-                    Ok(_) => {}
-                    // Deleted since it was listed.
-                    Err(Failure::Registry(error)) if error.kind == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error.passed_on()),
-                }
-            }
-            if !same.is_empty() {
-                break;
-            }
-        }
-        same.sort_by_key(|version| version.listed.number);
         let mut same = same.into_iter();
         let lowest = same.next();
         if let Some(lowest) = &lowest {
@@ -191,25 +182,24 @@ impl<S: Surroundings> Reconcile<'_, S> {
     /// Shares the version as declared, by adding only; whether everybody may use it then.
     fn share(&mut self, version: &LayerVersion, is_new: bool) -> Result<bool, S::Error> {
         let (registry, layer, number) = (self.registry, &self.wanted.publication.layer, version.listed.number);
-        let wanted = &self.wanted.publication.sharing;
+        let publication = self.wanted.publication;
         let held = match is_new {
             true => Vec::new(),
             false => self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?,
         };
-        let declared = |statement: &Statement| wanted.iter().any(|wanted| wanted.grantee == statement.grantee);
-        for wider in held.iter().filter(|statement| !declared(statement)) {
+        for wider in publication.wider(&held) {
             let grantee = in_words(&wider.grantee);
             self.warnings.push(format!(
                 "{} is shared with {grantee} by its statement `{}`, which is wider than declared",
                 version.arn, wider.id
             ));
         }
-        let missing: Vec<&Statement> = wanted.iter().filter(|wanted| !grants(&held, wanted)).collect();
+        let missing = publication.lacking(&held);
         if missing.is_empty() {
             return Ok(is_public(&held));
         }
         self.intend()?;
-        for statement in &missing {
+        for statement in missing {
             match self.again(false, || registry.add_permission(layer, number, statement)) {
                 Ok(()) => {}
                 // Reading it back says whether it is there.
@@ -218,9 +208,7 @@ impl<S: Surroundings> Reconcile<'_, S> {
             }
         }
         let held = self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?;
-        let Some(lacking) = missing.into_iter().find(|wanted| !grants(&held, wanted)) else {
-            return Ok(is_public(&held));
-        };
+        let Some(lacking) = publication.lacking(&held).into_iter().next() else { return Ok(is_public(&held)) };
         let what = format!("share version {number} of {layer}");
         let problem = format!(
             "it is still not shared with {}; run again, or look at the statement `{}` of its policy",
@@ -273,11 +261,7 @@ impl<S: Surroundings> Reconcile<'_, S> {
     }
 }
 
-/// Whether a policy has what a statement grants, under whatever id.
-pub(in crate::exec) fn grants(policy: &[Statement], wanted: &Statement) -> bool {
-    policy.iter().any(|held| held.grantee == wanted.grantee)
-}
-
+/// A grantee as a person would name it.
 pub(in crate::exec) fn in_words(grantee: &Grantee) -> String {
     match grantee {
         Grantee::Everyone => "everybody".to_owned(),
@@ -315,7 +299,7 @@ mod tests {
     use crate::outside::registry::directory::DirectoryRegistry;
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
     use crate::outside::registry::suite::layer_zip;
-    use crate::outside::registry::{LayerId, ListedVersion, Storage};
+    use crate::outside::registry::{LayerId, ListedVersion, Statement, Storage};
 
     fn everyone() -> Vec<Statement> {
         vec![Statement { id: "ocelot-public".into(), grantee: Grantee::Everyone }]
