@@ -3,8 +3,10 @@
 //! A build takes minutes, and nobody wants to learn at its end that a login has expired.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::action::verdict::Verdict;
+use crate::action::verdict::{Decision, Verdict};
+use crate::cli::commands::plan::verdicts;
 use crate::cli::exit::Stop;
 use crate::cli::process::Process;
 use crate::cli::settings::settings;
@@ -21,7 +23,7 @@ use crate::outside::registry::{ErrorKind, RegistryError};
 /// # Errors
 /// Runtimes that Lambda does not take; no credentials, or those of another account or partition than is wanted.
 pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, registries: &Registries) -> Result<(), Stop> {
-    let graph = std::sync::Arc::clone(&workspace.session.graph);
+    let graph = Arc::clone(&workspace.session.graph);
     let wanted = workspace.wanted.clone();
     let publishes = || {
         graph.ids().filter(|id| wanted[id.index()]).filter_map(|id| match &graph.node(id).kind {
@@ -36,11 +38,8 @@ pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, regist
     if !publishes().any(|(_, publish)| publish.registry == AWS) {
         return Ok(());
     }
-    let plan = workspace
-        .session
-        .plan(&wanted)
-        .map_err(|errors| crate::cli::commands::validate::show_input_errors(process, &workspace.selection, &errors))?;
-    let is_due = |decision: &crate::action::verdict::Decision| decision.verdict != Verdict::Fresh;
+    let plan = verdicts(process, workspace)?;
+    let is_due = |decision: &Decision| decision.verdict != Verdict::Fresh;
     let due: Vec<&Publish> = publishes()
         .filter(|(id, publish)| publish.registry == AWS && plan.decisions[id.index()].as_ref().is_some_and(is_due))
         .map(|(_, publish)| publish)

@@ -8,12 +8,12 @@ mod components;
 mod graph;
 mod list;
 mod page;
-mod plan;
+pub(in crate::cli) mod plan;
 mod run;
 mod schema;
 mod status;
 mod update;
-pub(in crate::cli) mod validate;
+mod validate;
 mod verify;
 mod why;
 
