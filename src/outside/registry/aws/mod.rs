@@ -24,6 +24,19 @@ use crate::outside::registry::{
 };
 use connect::{Connection, UPLOAD_TIMEOUT, once};
 
+/// A [`ListedVersion`] from an answer of the SDK: three of its types say the same by the same names, and share no trait.
+macro_rules! listed {
+    ($said:expr, $number:expr) => {
+        ListedVersion {
+            number: $number,
+            description: $said.description().unwrap_or_default().to_owned(),
+            architectures: sorted($said.compatible_architectures(), Architecture::as_str),
+            runtimes: sorted($said.compatible_runtimes(), Runtime::as_str),
+            license: $said.license_info().unwrap_or_default().to_owned(),
+        }
+    };
+}
+
 /// The most that a listing gives at once.
 const PAGE: i32 = 50;
 
@@ -59,18 +72,11 @@ impl AwsRegistry {
     fn get(&self, layer: &LayerId, number: u64) -> Result<(LayerVersion, String), RegistryError> {
         let what = format!("get version {number} of {layer}");
         check_layer(layer, &what)?;
-        let sent = i64::try_from(number).unwrap_or(i64::MAX);
         let answer = self.connection.call(&layer.region, |client| {
-            client.get_layer_version().layer_name(&layer.name).version_number(sent).send()
+            client.get_layer_version().layer_name(&layer.name).version_number(wire(number)).send()
         });
         let answer = answer.map_err(|error| failure::of(&what, &layer.region, &error))?;
-        let listed = ListedVersion {
-            number,
-            description: answer.description().unwrap_or_default().to_owned(),
-            architectures: sorted(answer.compatible_architectures(), Architecture::as_str),
-            runtimes: sorted(answer.compatible_runtimes(), Runtime::as_str),
-            license: answer.license_info().unwrap_or_default().to_owned(),
-        };
+        let listed = listed!(answer, number);
         let location = answer.content().and_then(LayerVersionContentOutput::location).unwrap_or_default().to_owned();
         Ok((version(answer.layer_version_arn(), listed, answer.content(), &what)?, location))
     }
@@ -93,13 +99,8 @@ impl LayerRegistry for AwsRegistry {
                 Err(error) => return Err(error),
             };
             versions.extend(page.layer_versions().iter().filter_map(|item| {
-                Some(ListedVersion {
-                    number: u64::try_from(item.version()).ok().filter(|number| *number > 0)?,
-                    description: item.description().unwrap_or_default().to_owned(),
-                    architectures: sorted(item.compatible_architectures(), Architecture::as_str),
-                    runtimes: sorted(item.compatible_runtimes(), Runtime::as_str),
-                    license: item.license_info().unwrap_or_default().to_owned(),
-                })
+                let number = u64::try_from(item.version()).ok().filter(|number| *number > 0)?;
+                Some(listed!(item, number))
             }));
             marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
             if marker.is_none() {
@@ -137,22 +138,16 @@ impl LayerRegistry for AwsRegistry {
                 .send()
         });
         let made = answer.map_err(|error| failure::of(&what, &layer.region, &error))?;
-        let listed = ListedVersion {
-            number: u64::try_from(made.version()).unwrap_or_default(),
-            description: made.description().unwrap_or_default().to_owned(),
-            architectures: sorted(made.compatible_architectures(), Architecture::as_str),
-            runtimes: sorted(made.compatible_runtimes(), Runtime::as_str),
-            license: made.license_info().unwrap_or_default().to_owned(),
-        };
+        let number = u64::try_from(made.version()).unwrap_or_default();
+        let listed = listed!(made, number);
         version(made.layer_version_arn(), listed, made.content(), &what)
     }
 
     fn read_policy(&self, layer: &LayerId, number: u64) -> Result<Vec<Statement>, RegistryError> {
         let what = format!("read the policy of version {number} of {layer}");
         check_layer(layer, &what)?;
-        let sent = i64::try_from(number).unwrap_or(i64::MAX);
         let answer = self.connection.call(&layer.region, |client| {
-            client.get_layer_version_policy().layer_name(&layer.name).version_number(sent).send()
+            client.get_layer_version_policy().layer_name(&layer.name).version_number(wire(number)).send()
         });
         match answer.map_err(|error| failure::of(&what, &layer.region, &error)) {
             Ok(answer) => policy::read(answer.policy().unwrap_or_default())
@@ -173,12 +168,11 @@ impl LayerRegistry for AwsRegistry {
             Grantee::Organisation(id) => ("*", Some(id.clone())),
             Grantee::Other(_) => unreachable!("BUG: refused above"),
         };
-        let sent = i64::try_from(number).unwrap_or(i64::MAX);
         let answer = self.connection.call(&layer.region, |client| {
             client
                 .add_layer_version_permission()
                 .layer_name(&layer.name)
-                .version_number(sent)
+                .version_number(wire(number))
                 .statement_id(&statement.id)
                 .action(policy::ACTION)
                 .principal(principal)
@@ -193,9 +187,8 @@ impl LayerRegistry for AwsRegistry {
     fn delete_version(&self, layer: &LayerId, number: u64) -> Result<(), RegistryError> {
         let what = format!("delete version {number} of {layer}");
         check_layer(layer, &what)?;
-        let sent = i64::try_from(number).unwrap_or(i64::MAX);
         let answer = self.connection.call(&layer.region, |client| {
-            client.delete_layer_version().layer_name(&layer.name).version_number(sent).send()
+            client.delete_layer_version().layer_name(&layer.name).version_number(wire(number)).send()
         });
         match answer.map_err(|error| failure::of(what, &layer.region, &error)) {
             Err(error) if error.kind != ErrorKind::NotFound => Err(error),
@@ -235,12 +228,11 @@ impl LayerRegistry for AwsRegistry {
     fn remove_permission(&self, layer: &LayerId, number: u64, id: &str) -> Result<(), RegistryError> {
         let what = format!("remove permission `{id}` from version {number} of {layer}");
         check_layer(layer, &what)?;
-        let sent = i64::try_from(number).unwrap_or(i64::MAX);
         let answer = self.connection.call(&layer.region, |client| {
             client
                 .remove_layer_version_permission()
                 .layer_name(&layer.name)
-                .version_number(sent)
+                .version_number(wire(number))
                 .statement_id(id)
                 .send()
         });
@@ -261,6 +253,11 @@ impl LayerRegistry for AwsRegistry {
         let limit = answer.account_limit().and_then(|limit| bytes(limit.total_code_size()));
         Ok(used.zip(limit).map(|(used, limit)| Storage { used, limit }))
     }
+}
+
+/// A version's number as requests have it. No version has one that does not fit.
+fn wire(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 fn sorted<T>(values: &[T], text: impl Fn(&T) -> &str) -> Vec<String> {
