@@ -211,6 +211,7 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
             m.list("organization", k.organizations.iter().map(String::as_str));
             m.field("registry", &k.registry);
             m.field("license", &k.license);
+            m.optional("table", (!k.table.is_empty()).then_some(k.table.as_str()));
         }
         Kind::Report(k) => {
             m.list("format", k.formats.iter().map(String::as_str));

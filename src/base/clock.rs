@@ -34,6 +34,11 @@ pub fn format_utc(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
+/// `2026-11-23T05:40:12+00:00` of seconds since 1970: RFC 3339 with its offset written out.
+pub fn format_rfc3339(seconds: u64) -> String {
+    format!("{}+00:00", format_utc(seconds).replacen(' ', "T", 1))
+}
+
 /// The proleptic Gregorian date of a number of days since 1970, by counting 400-year eras from 1 March.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;

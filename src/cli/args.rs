@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
-pub use status::StatusArgs;
+pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
 #[derive(Debug, Parser)]
@@ -33,8 +33,17 @@ pub enum Command {
     Plan(PlanArgs),
     /// Print the graph.
     Graph(GraphArgs),
-    /// Ask what is there of the layers that are published, in every region; changes nothing.
+    /// Ask what is there of the layers that are published, in every region; `--fix` brings the rest there.
     Status(StatusArgs),
+    /// Say what is in a published layer, where it came from, and who may use it.
+    ExplainLayer(ExplainLayerArgs),
+    /// Bring a published layer into other regions, with the same bytes and no build.
+    Copy(CopyArgs),
+    /// Delete old layer versions that nothing names any more.
+    Prune(PruneArgs),
+    /// Look after the metadata table.
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// Say why a node is what it is: which input changed, old and new value.
     Why(NodeArgs),
     /// Print what a node printed when it last ran.
@@ -51,7 +60,7 @@ pub enum Command {
     Update(UpdateArgs),
     /// Remove outputs whose content we recorded.
     Clean(SelectArgs),
-    /// Do the work of pure nodes once more in a fresh copy of the project, and compare what came out.
+    /// Compare what was published with what is built here; or, with `--twice`, what is built here with what is built again.
     Verify(VerifyArgs),
     /// Look after the cache.
     #[command(subcommand)]
@@ -135,6 +144,9 @@ pub struct PlanArgs {
     /// Exit with 10 if anything is to be done.
     #[arg(long)]
     pub exit_code: bool,
+    /// Also ask what is there of the layers that are published.
+    #[arg(long)]
+    pub live: bool,
 }
 
 /// `graph`.
@@ -180,9 +192,22 @@ pub struct NodeArgs {
 /// `verify`.
 #[derive(Clone, Debug, Args)]
 pub struct VerifyArgs {
-    /// The node to work twice, for example `'collector[arm64]'`; may repeat.
-    #[arg(long, value_name = "NODE", required = true)]
+    /// A published layer's ARN, the `index.json` of a release, or a `publish` node; may repeat.
+    #[arg(value_name = "ARN|INDEX|NODE", required_unless_present = "twice")]
+    pub what: Vec<String>,
+    /// Do the work of this pure node twice, in a fresh copy of the project, and compare, for example
+    /// `'collector[arm64]'`; may repeat.
+    #[arg(long, value_name = "NODE", conflicts_with = "what")]
     pub twice: Vec<String>,
+    /// A zip that was built here, to compare an ARN with.
+    #[arg(long, value_name = "ZIP", conflicts_with = "twice")]
+    pub against: Option<String>,
+    /// Look for an ARN's layer in this region; may repeat. Unless given, in all of `config/regions.yaml`.
+    #[arg(long, value_name = "REGION", conflicts_with = "twice")]
+    pub region: Vec<String>,
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Another pipeline than the one last run here.
     #[arg(short, long, value_name = "PIPELINE")]
     pub pipeline: Option<String>,

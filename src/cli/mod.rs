@@ -2,7 +2,9 @@
 
 pub mod args;
 pub mod commands;
+mod confirm;
 pub mod exit;
+mod live;
 mod lock;
 mod outside;
 mod preflight;

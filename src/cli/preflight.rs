@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::action::verdict::{Decision, Verdict};
+use crate::base::aws_id::TableName;
 use crate::cli::commands::plan::verdicts;
 use crate::cli::exit::Stop;
 use crate::cli::process::Process;
@@ -15,7 +16,7 @@ use crate::exec::registries::{AWS, Registries};
 use crate::graph::node::{Kind, Publish};
 use crate::layer::limits::check_runtimes;
 use crate::layer::regions::Partition;
-use crate::outside::registry::aws::Account;
+use crate::outside::registry::aws::{Account, TableState};
 use crate::outside::registry::{ErrorKind, RegistryError};
 
 /// Looks at the wanted `publish` nodes, and if one of AWS has something to do, asks whose the credentials are.
@@ -49,7 +50,21 @@ pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, regist
     let allowed: Vec<String> =
         settings(process, root)?.accounts.items.into_iter().map(|account| account.value).collect();
     let account = registries.account(&process.env, &first.region).map_err(no_account)?;
-    fits(&account, &allowed, &due)
+    fits(&account, &allowed, &due)?;
+    let tables: BTreeSet<&str> = due.iter().map(|publish| publish.table.as_str()).collect();
+    tables.into_iter().filter_map(TableName::parse).try_for_each(|table| is_ready(registries, &table))
+}
+
+/// Whether the metadata table takes rows: learnt now, not after the layers are public.
+fn is_ready(registries: &Registries, table: &TableName) -> Result<(), Stop> {
+    let problem = match registries.aws().and_then(|aws| aws.table_state(table)) {
+        Ok(TableState::Active) => return Ok(()),
+        Ok(TableState::NotReady) => format!("the {table} is not ready; run again in a minute"),
+        Ok(TableState::Missing) => format!("there is no {table}"),
+        Err(error) => return Err(no_account(error)),
+    };
+    let hint = format!("make it with `ocelot registry init {}@{}`, or leave `table:` out", table.name, table.region);
+    Err(Stop::environment(problem).hint(hint))
 }
 
 fn no_account(error: RegistryError) -> Stop {
@@ -96,6 +111,7 @@ mod tests {
             organizations: Vec::new(),
             registry: AWS.into(),
             license: "Apache-2.0".into(),
+            table: String::new(),
         }
     }
 

@@ -1,12 +1,16 @@
 //! What is there of a publication now: asks the store, and changes nothing.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::action::result::ActionResult;
-use crate::exec::publication::Publication;
+use crate::base::aws_id::TableName;
+use crate::exec::publication::{Publication, is_ours};
 use crate::exec::reconcile::in_words;
+use crate::exec::registries::{AWS, Registries};
 use crate::graph::node::Publish;
-use crate::outside::registry::{ErrorKind, LayerRegistry, RegistryError, Statement};
+use crate::outside::registry::{ErrorKind, LayerId, LayerRegistry, LayerVersion, RegistryError, Statement};
 
 /// How what is there compares with what is declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +41,9 @@ pub enum Live {
         arn: String,
         /// With whom.
         with: Vec<String>,
+        /// Those of the statements behind it that are ours to remove.
+        #[serde(skip)]
+        removable: Vec<Grant>,
     },
     /// There more than once.
     Duplicate {
@@ -45,14 +52,43 @@ pub enum Live {
         /// The others.
         others: Vec<String>,
     },
+    /// As declared, and the metadata table has no row of it.
+    RowMissing {
+        /// Its ARN.
+        arn: String,
+    },
     /// The account has not enabled the region.
     NotEnabled,
+}
+
+/// A statement of a version's sharing policy, by where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    layer: LayerId,
+    number: u64,
+    id: String,
+}
+
+impl Grant {
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// As the store says.
+    pub fn remove(&self, registry: &dyn LayerRegistry) -> Result<(), RegistryError> {
+        registry.remove_permission(&self.layer, self.number, &self.id)
+    }
+}
+
+impl fmt::Display for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "statement `{}` of version {} of {}", self.id, self.number, self.layer)
+    }
 }
 
 impl Live {
     /// Whether a run would have something to do.
     pub fn is_due(&self) -> bool {
-        matches!(self, Self::Absent | Self::Differs { .. } | Self::NotShared { .. })
+        matches!(self, Self::Absent | Self::Differs { .. } | Self::NotShared { .. } | Self::RowMissing { .. })
     }
 }
 
@@ -60,10 +96,37 @@ impl Live {
 ///
 /// # Errors
 /// What the store says; what cannot be published at all.
-pub fn live(registry: &dyn LayerRegistry, publish: &Publish, layer: &ActionResult) -> Result<Live, RegistryError> {
+pub fn live(registries: &Registries, publish: &Publish, layer: &ActionResult) -> Result<Live, RegistryError> {
+    let registry = registries.open(&publish.registry)?;
+    let found = live_in(registry.as_ref(), publish, layer)?;
+    let table = TableName::parse(&publish.table).filter(|_| publish.registry == AWS);
+    match (found, table) {
+        (Live::Equal { arn }, Some(table)) if !registries.aws()?.has_row(&table, &arn)? => Ok(Live::RowMissing { arn }),
+        (found, _) => Ok(found),
+    }
+}
+
+/// The newest version of the name that a node publishes under, whatever its bytes.
+///
+/// # Errors
+/// What the store says; what cannot be published at all.
+pub fn newest(
+    registry: &dyn LayerRegistry,
+    publish: &Publish,
+    layer: &ActionResult,
+) -> Result<Option<LayerVersion>, RegistryError> {
+    let publication = publication(publish, layer)?;
+    let listed = registry.list_versions(&publication.layer)?;
+    listed.first().map(|newest| registry.get_version(&publication.layer, newest.number)).transpose()
+}
+
+fn publication(publish: &Publish, layer: &ActionResult) -> Result<Publication, RegistryError> {
     let what = || format!("look for `{}` in {}", publish.name, publish.region);
-    let publication =
-        Publication::new(publish, layer).map_err(|problem| RegistryError::new(ErrorKind::Invalid, what(), problem))?;
+    Publication::new(publish, layer).map_err(|problem| RegistryError::new(ErrorKind::Invalid, what(), problem))
+}
+
+fn live_in(registry: &dyn LayerRegistry, publish: &Publish, layer: &ActionResult) -> Result<Live, RegistryError> {
+    let publication = publication(publish, layer)?;
     match compare(registry, &publication) {
         Err(error) if error.kind == ErrorKind::NotEnabled => Ok(Live::NotEnabled),
         other => other,
@@ -96,8 +159,17 @@ fn compare(registry: &dyn LayerRegistry, publication: &Publication) -> Result<Li
     if !others.is_empty() {
         return Ok(Live::Duplicate { arn, others });
     }
-    let with = named(publication.wider(&held));
-    Ok(if with.is_empty() { Live::Equal { arn } } else { Live::Wider { arn, with } })
+    let wider = publication.wider(&held);
+    if wider.is_empty() {
+        return Ok(Live::Equal { arn });
+    }
+    let grant = |statement: &&Statement| Grant {
+        layer: publication.layer.clone(),
+        number: version.listed.number,
+        id: statement.id.clone(),
+    };
+    let removable = wider.iter().filter(|statement| is_ours(statement)).map(grant).collect();
+    Ok(Live::Wider { arn, with: named(wider), removable })
 }
 
 #[cfg(test)]
@@ -108,7 +180,7 @@ mod tests {
     use crate::outside::registry::directory::DirectoryRegistry;
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
     use crate::outside::registry::suite::layer_zip;
-    use crate::outside::registry::{Grantee, LayerId, NewVersion};
+    use crate::outside::registry::{Grantee, NewVersion};
 
     #[test]
     fn every_state_is_told_from_the_others() {
@@ -125,7 +197,7 @@ mod tests {
             registry.publish(&id, &new).unwrap();
         };
         let public = publish();
-        let now = |publish: &Publish| live(&registry, publish, &layer).unwrap();
+        let now = |publish: &Publish| live_in(&registry, publish, &layer).unwrap();
         assert_eq!(now(&public), Live::Absent);
         make(&layer_zip(b"other"));
         assert_eq!(now(&public), Live::Differs { versions: 1 });
@@ -137,12 +209,21 @@ mod tests {
         let everyone = Statement { id: "publish".into(), grantee: Grantee::Everyone };
         registry.add_permission(&id, 2, &everyone).unwrap();
         assert_eq!(now(&public), Live::Equal { arn: arn.clone() });
-        assert_eq!(now(&private), Live::Wider { arn: arn.clone(), with: vec!["everybody".into()] });
+        let Live::Wider { arn: wider, with, removable } = now(&private) else { panic!("it is wider than declared") };
+        assert_eq!((wider, with, removable.len()), (arn.clone(), vec!["everybody".to_owned()], 1));
+        let theirs = Statement { id: "by-hand".into(), grantee: Grantee::Account("123456789012".into()) };
+        registry.add_permission(&id, 2, &theirs).unwrap();
+        let Live::Wider { with, removable, .. } = now(&private) else { panic!("it is wider than declared") };
+        assert_eq!((with.len(), removable.len()), (2, 1), "what others granted is not ours to remove");
+        removable[0].remove(&registry).unwrap();
+        registry.remove_permission(&id, 2, "by-hand").unwrap();
+        assert_eq!(now(&private), Live::Equal { arn: arn.clone() });
+        registry.add_permission(&id, 2, &everyone).unwrap();
         make(&zip);
         assert!(matches!(now(&public), Live::Duplicate { arn: lowest, others } if lowest == arn && others.len() == 1));
         let fault = |kind| FaultyRegistry::new(&registry, &[Fault { call: 0, when: When::Before, kind }]);
-        assert_eq!(live(&fault(ErrorKind::NotEnabled), &public, &layer).unwrap(), Live::NotEnabled);
-        assert_eq!(live(&fault(ErrorKind::Throttled), &public, &layer).unwrap_err().kind, ErrorKind::Throttled);
+        assert_eq!(live_in(&fault(ErrorKind::NotEnabled), &public, &layer).unwrap(), Live::NotEnabled);
+        assert_eq!(live_in(&fault(ErrorKind::Throttled), &public, &layer).unwrap_err().kind, ErrorKind::Throttled);
         assert_eq!(registry.list_versions(&id).unwrap().len(), 3, "nothing was changed");
     }
 }

@@ -15,4 +15,5 @@ pub mod smoke;
 pub mod sources;
 #[cfg(test)]
 pub(in crate::exec) mod testing;
+pub mod versions;
 pub mod worker;

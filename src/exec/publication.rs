@@ -12,6 +12,10 @@ use crate::store::receipts::Identity;
 
 /// The statement with which a version is made public.
 const PUBLIC_STATEMENT: &str = "ocelot-public";
+/// How the ids of our statements begin.
+const OUR_PREFIX: &str = "ocelot-";
+/// The id under which the tool that Ocelot replaces makes a version public.
+const ORIGINAL_STATEMENT: &str = "publish";
 
 /// Versions without our mark in their description that are looked at, newest first.
 const UNMARKED: usize = 5;
@@ -152,15 +156,26 @@ impl Publication {
 /// The statements that a node declares. Their ids say whose they are and for whom, so that the same grant is the same
 /// statement, whoever makes it.
 fn sharing(publish: &Publish) -> Vec<Statement> {
-    let statement = |id: String, grantee| Statement { id, grantee };
-    let everyone = publish.public.then(|| statement(PUBLIC_STATEMENT.to_owned(), Grantee::Everyone));
-    let accounts =
-        publish.accounts.iter().map(|id| statement(format!("ocelot-account-{id}"), Grantee::Account(id.clone())));
-    let organizations = publish
-        .organizations
-        .iter()
-        .map(|id| statement(format!("ocelot-organization-{id}"), Grantee::Organisation(id.clone())));
-    everyone.into_iter().chain(accounts).chain(organizations).collect()
+    let everyone = publish.public.then_some(Grantee::Everyone);
+    let accounts = publish.accounts.iter().cloned().map(Grantee::Account);
+    let organizations = publish.organizations.iter().cloned().map(Grantee::Organisation);
+    everyone.into_iter().chain(accounts).chain(organizations).filter_map(|grantee| statement_for(&grantee)).collect()
+}
+
+/// Our statement for a grantee; `None` for one that cannot be added.
+pub(in crate::exec) fn statement_for(grantee: &Grantee) -> Option<Statement> {
+    let id = match grantee {
+        Grantee::Everyone => PUBLIC_STATEMENT.to_owned(),
+        Grantee::Account(id) => format!("ocelot-account-{id}"),
+        Grantee::Organisation(id) => format!("ocelot-organization-{id}"),
+        Grantee::Other(_) => return None,
+    };
+    Some(Statement { id, grantee: grantee.clone() })
+}
+
+/// Whether a statement is one that this tool or the one it replaces has made: only those are ever removed.
+pub(in crate::exec) fn is_ours(statement: &Statement) -> bool {
+    statement.id.starts_with(OUR_PREFIX) || statement.id == ORIGINAL_STATEMENT
 }
 
 #[cfg(test)]
@@ -179,6 +194,7 @@ pub(in crate::exec) mod tests {
             organizations: Vec::new(),
             registry: "directory:layers".into(),
             license: "Apache-2.0".into(),
+            table: String::new(),
         }
     }
 

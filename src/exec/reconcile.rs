@@ -58,7 +58,7 @@ pub(in crate::exec) fn reconcile<S: Surroundings>(
     wanted: &Wanted<'_>,
     around: &mut S,
 ) -> Result<Reconciled, S::Error> {
-    Reconcile { registry, wanted, around, intended: false, made: false, warnings: Vec::new() }.run()
+    Reconcile { registry, wanted, around, intended: false, recent: false, warnings: Vec::new() }.run()
 }
 
 struct Reconcile<'a, S> {
@@ -66,8 +66,8 @@ struct Reconcile<'a, S> {
     wanted: &'a Wanted<'a>,
     around: &'a mut S,
     intended: bool,
-    /// Whether the version that is spoken of was made a moment ago.
-    made: bool,
+    /// Whether the version that is spoken of was made a moment ago, by whomever: the store may not show all of it yet.
+    recent: bool,
     warnings: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ impl<S: Surroundings> Reconcile<'_, S> {
             Some(found) => (found, false),
             None => self.publish()?,
         };
-        self.made = published;
+        self.recent |= published;
         if !published {
             self.compare(&version);
         }
@@ -131,6 +131,7 @@ impl<S: Surroundings> Reconcile<'_, S> {
                     for seconds in LOST {
                         self.around.pause(Duration::from_secs(seconds))?;
                         if let Some(found) = self.find(None)? {
+                            self.recent = true;
                             // It may be ours, it may be another publisher's: it is not deleted in either case.
                             return Ok((found, false));
                         }
@@ -250,7 +251,7 @@ impl<S: Surroundings> Reconcile<'_, S> {
                 _ => false,
             };
             let late =
-                (self.made && error.kind == ErrorKind::NotFound).then(|| LATE.get(attempt as usize - 1)).flatten();
+                (self.recent && error.kind == ErrorKind::NotFound).then(|| LATE.get(attempt as usize - 1)).flatten();
             let wait = match late {
                 Some(seconds) => Duration::from_secs(*seconds),
                 None if again => back_off(attempt, &self.wanted.publication.layer.name),

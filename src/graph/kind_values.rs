@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::aws_id::{is_account, is_organization};
+use crate::base::aws_id::{TableName, is_account, is_organization};
 use crate::base::diag::{Diagnostic, Span, quoted};
 use crate::base::rel_path;
 use crate::base::suggest;
@@ -226,6 +226,12 @@ fn expand_publish(k: &PublishFile, scope: &Scope<'_>, around: &dyn Surroundings,
     let group = optional(k.group.as_ref(), "local");
     let version = optional(k.version.as_ref(), "");
     let license = optional(k.license.as_ref(), "Apache-2.0");
+    let table = optional(k.table.as_ref(), "");
+    if !table.is_empty() && TableName::parse(&table).is_none() {
+        let at = k.table.as_ref().unwrap_or(&k.region).span;
+        let label = "expected NAME@REGION, such as ocelot-layers@us-east-1";
+        problems.0.push(Diagnostic::error(format!("`{table}` names no table")).label(at, label));
+    }
     if registry != "aws" && registry.strip_prefix("directory:").is_none_or(str::is_empty) {
         let at = k.registry.as_ref().unwrap_or(&k.region).span;
         problems.0.push(
@@ -246,6 +252,7 @@ fn expand_publish(k: &PublishFile, scope: &Scope<'_>, around: &dyn Surroundings,
         organizations,
         registry,
         license,
+        table,
     }
 }
 

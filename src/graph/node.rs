@@ -366,6 +366,8 @@ pub struct Publish {
     pub registry: String,
     /// SPDX licence expression.
     pub license: String,
+    /// The metadata table, as `NAME@REGION`; empty for none.
+    pub table: String,
 }
 
 /// `report`.

@@ -56,6 +56,24 @@ pub fn names_sha256(description: &str, sha256: Sha256Sum) -> Option<bool> {
     (digits.len() == SUM_DIGITS).then(|| sha256.to_hex().starts_with(digits))
 }
 
+/// What a description of ours says of where its layer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said<'d> {
+    /// The distribution.
+    pub distribution: &'d str,
+    /// The collector version with its `v`.
+    pub collector_version: &'d str,
+    /// The first digits of the commit id of the upstream sources.
+    pub commit: &'d str,
+}
+
+/// Reads a description; `None` if it is not one of ours.
+pub fn read(description: &str) -> Option<Said<'_>> {
+    let mut words = description.strip_prefix(MARK)?.split(' ').skip(1);
+    let (distribution, collector_version, commit) = (words.next()?, words.next()?, words.next()?);
+    Some(Said { distribution, collector_version, commit: commit.strip_prefix("up=")? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +93,10 @@ mod tests {
         let text = description("minimal").text().unwrap();
         assert_eq!(text, "ocelot:1 sha256=ba7816bf8f01cfea414140de5dae2223 minimal v0.145.0 up=0123456789ab n=4");
         assert_eq!(names_sha256(&text, Sha256Sum::of(b"abc")), Some(true));
+        let said = Said { distribution: "minimal", collector_version: "v0.145.0", commit: "0123456789ab" };
+        assert_eq!(read(&text), Some(said));
+        assert_eq!(read("md5: 0 | custom"), None);
+        assert_eq!(read("ocelot:1 sha256=0 minimal"), None);
         assert_eq!(names_sha256(&text, Sha256Sum::of(b"x")), Some(false));
         assert_eq!(names_sha256("md5: 0 | custom", Sha256Sum::of(b"abc")), None);
         assert_eq!(names_sha256("ocelot:1 sha256=", Sha256Sum::of(b"abc")), None);

@@ -2,7 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use md5::Md5;
 use sha2::{Digest as _, Sha256};
+
+use crate::base::digest::encode_hex;
 
 /// The SHA-256 of a zip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,9 +50,20 @@ impl Sha256Sum {
     }
 }
 
+/// The MD5 of a zip as hexadecimal digits, for readers that know layers by it. It proves nothing.
+pub fn md5_hex(bytes: &[u8]) -> String {
+    encode_hex(&Md5::digest(bytes))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn md5_of_a_known_text() {
+        // RFC 1321, appendix A.5.
+        assert_eq!(md5_hex(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
+    }
 
     #[test]
     fn both_spellings_of_a_known_sum() {

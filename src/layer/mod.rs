@@ -3,9 +3,11 @@
 //! Pure: text and bytes in, values out. Files, processes, clock and network belong to the callers.
 
 pub mod arch;
+pub mod arn;
 pub mod build_constraint;
 pub mod build_info;
 pub mod collector_config;
+pub mod compare;
 pub mod component;
 pub mod component_dependencies;
 pub mod component_type;
@@ -25,6 +27,7 @@ pub mod go_version;
 pub mod hashes;
 pub mod limits;
 pub mod name;
+pub mod record;
 pub mod regions;
 pub mod release;
 pub mod retention;

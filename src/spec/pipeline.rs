@@ -254,6 +254,8 @@ pub struct PublishFile {
     pub registry: Option<Text>,
     /// SPDX licence expression; `Apache-2.0` unless given.
     pub license: Option<Text>,
+    /// A DynamoDB table for a row of each version in AWS, as `NAME@REGION`; none unless given.
+    pub table: Option<Text>,
 }
 
 /// `report`.

@@ -1,4 +1,4 @@
-//! Arguments of `status`.
+//! Arguments of the commands about layers that are published.
 
 use clap::Args;
 
@@ -13,4 +13,86 @@ pub struct StatusArgs {
     /// Exit with 10 if a run would publish or share something.
     #[arg(long)]
     pub exit_code: bool,
+    /// Print a Markdown table.
+    #[arg(long)]
+    pub markdown: bool,
+    /// Publish and share what is missing.
+    #[arg(long)]
+    pub fix: bool,
+    /// Also take back what is shared beyond what is declared; only statements of ours, and only after you say yes.
+    #[arg(long, requires = "fix")]
+    pub unshare: bool,
+    /// Do not ask.
+    #[arg(long, requires = "unshare")]
+    pub yes: bool,
+}
+
+/// Which store an ARN is looked up in.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StoreArgs {
+    /// The store of `layer:…` names: `directory:PATH`. ARNs are AWS's.
+    #[arg(long, value_name = "REGISTRY")]
+    pub registry: Option<String>,
+}
+
+/// `copy`.
+#[derive(Clone, Debug, Args)]
+pub struct CopyArgs {
+    /// A layer version's ARN, or the `index.json` of a release for all of its layers; may repeat.
+    #[arg(value_name = "ARN|INDEX", required = true)]
+    pub from: Vec<String>,
+    /// The region to copy into; may repeat.
+    #[arg(long, value_name = "REGION", required = true)]
+    pub to: Vec<String>,
+    /// Let everybody use the copies; unless given, they are shared as their source is.
+    #[arg(long)]
+    pub public: bool,
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `explain-layer`.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainLayerArgs {
+    /// The layer version, of whatever account.
+    pub arn: String,
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `prune`.
+#[derive(Clone, Debug, Args)]
+pub struct PruneArgs {
+    /// The pipeline and the `publish` nodes whose layers are looked through: their names, groups, regions and stores.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// How many collector versions to keep of each distribution, architecture and group; at least 1.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep: u32,
+    /// Delete only what was published longer ago than this, for example `90 days`.
+    #[arg(long, value_name = "DAYS")]
+    pub older_than: Option<String>,
+    /// A collector version of which layers may be there that do not say so themselves, for example `v0.119.0`; may
+    /// repeat.
+    #[arg(long, value_name = "VERSION")]
+    pub collector_version: Vec<String>,
+    /// The `index.json` of a release: what it names is current and stays; may repeat.
+    #[arg(long, value_name = "FILE")]
+    pub index: Vec<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `registry`.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum RegistryCommand {
+    /// Make the metadata table that `table:` of a `publish` names.
+    Init {
+        /// The table, as NAME@REGION, for example `ocelot-layers@us-east-1`.
+        #[arg(value_name = "TABLE")]
+        table: String,
+    },
 }

@@ -76,6 +76,11 @@ pub(super) fn contents(process: &Process, distribution: Option<&str>, layer: Opt
 fn of_layer(process: &Process, layer: &str) -> Result<Contents, Stop> {
     let bytes = std::fs::read(process.dir.join(layer))
         .map_err(|error| Stop::usage(format!("cannot read `{layer}`: {error}")))?;
+    contents_of(layer, bytes)
+}
+
+/// What is in a layer zip, or a collector binary; `layer` names it in messages.
+pub(super) fn contents_of(layer: &str, bytes: Vec<u8>) -> Result<Contents, Stop> {
     let binary = if bytes.starts_with(b"\x7fELF") {
         bytes
     } else {
@@ -105,7 +110,7 @@ fn short(component: &Component) -> String {
 
 impl Contents {
     /// One line for each component: name, version, module, and what is special.
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let line = |component: &Component| {
             let name = short(component);
             let mut line = name.clone();

@@ -5,16 +5,22 @@ mod cache;
 mod check_config;
 mod clean;
 mod components;
+mod copy;
+mod explain_layer;
 mod graph;
 mod list;
 mod page;
 pub(in crate::cli) mod plan;
+mod prune;
+mod registry;
 mod run;
 mod schema;
 mod status;
 mod update;
 mod validate;
 mod verify;
+mod verify_live;
+mod versions;
 mod why;
 
 use std::io::Write;
@@ -31,14 +37,22 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
     match command {
         Command::Build(args) => build::build(process, &args),
         Command::Run(args) if args.dry_run => {
-            let plan =
-                PlanArgs { select: args.select, force: args.how.force, no_cache: args.how.no_cache, exit_code: false };
+            let plan = PlanArgs {
+                select: args.select,
+                force: args.how.force,
+                no_cache: args.how.no_cache,
+                ..PlanArgs::default()
+            };
             plan::plan(process, &plan)
         }
         Command::Run(args) => run::run(process, &args),
         Command::Plan(args) => plan::plan(process, &args),
         Command::Graph(args) => graph::graph(process, &args),
         Command::Status(args) => status::status(process, &args),
+        Command::ExplainLayer(args) => explain_layer::explain_layer(process, &args),
+        Command::Copy(args) => copy::copy(process, &args),
+        Command::Prune(args) => prune::prune(process, &args),
+        Command::Registry(args) => registry::registry(process, &args),
         Command::Why(args) => why::why(process, &args),
         Command::Log(args) => why::log(process, &args),
         Command::Validate(args) => validate::validate(process, &args),
@@ -47,6 +61,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::CheckConfig(args) => check_config::check_config(process, &args),
         Command::Update(args) => update::update(process, &args),
         Command::Clean(args) => clean::clean(process, &args),
+        Command::Verify(args) if args.twice.is_empty() => verify_live::verify_live(process, &args),
         Command::Verify(args) => verify::verify(process, &args),
         Command::Cache(args) => cache::cache(process, args),
         Command::Schema(args) => schema::schema(&args),

@@ -8,18 +8,20 @@ use crate::action::verdict::{Reason, Verdict};
 use crate::cli::args::{OutputForm, PlanArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::live::{Line, ask, asked, told};
 use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::unknown_tags;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::plan::Plan;
 use crate::engine::session::Options;
+use crate::exec::registries::Registries;
 use crate::graph::build::does_work;
 use crate::report::lines::{Paint, duration};
 
 /// One node of a plan, for machines.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Planned<'a> {
     node: &'a str,
     kind: &'static str,
     verdict: Verdict,
@@ -36,7 +38,8 @@ struct Line<'a> {
 pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
     let options = Options { no_cache: args.no_cache, offline: process.common.offline, ..Options::default() };
-    let null_allowed = args.force.is_empty() && !args.no_cache && process.common.output == OutputForm::Human;
+    let null_allowed =
+        args.force.is_empty() && !args.no_cache && !args.live && process.common.output == OutputForm::Human;
     let request = OpenRequest { selection, mode: Mode::Read, null_allowed, now_ns: 0, force: &args.force, options };
     let mut workspace = match workspace::open(process, request)? {
         Opened::Null(settled) => {
@@ -58,7 +61,7 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
         let why = decision.reason.to_string();
         counts[decision.verdict as usize] += 1;
         if process.common.output == OutputForm::Json {
-            let line = Line {
+            let line = Planned {
                 node: &node.name,
                 kind: node.kind.name(),
                 verdict: decision.verdict,
@@ -91,8 +94,28 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
             "plan: {to_run} to run, {may_run} may run, {ask} to ask, {restore} to restore, {fresh} fresh{time}"
         );
     }
+    if args.live {
+        live(process, &workspace, &mut out);
+    }
     print(&process.safe(&out));
-    Ok(if args.exit_code && !plan.is_fresh(session) { Exit::Dirty } else { Exit::Ok })
+    Ok(if args.exit_code && !plan.is_fresh(&workspace.session) { Exit::Dirty } else { Exit::Ok })
+}
+
+/// Adds what is there now of what the plan publishes: what is not known is told, and does not fail the plan.
+fn live(process: &Process, workspace: &Workspace, out: &mut String) {
+    let asked = asked(workspace);
+    let registries = Registries::new(&workspace.selection.pipeline.root, &process.env, process.common.offline);
+    let found = ask(&registries, &asked);
+    for (one, answer) in asked.iter().zip(&found) {
+        let (word, detail) = told(answer);
+        // Writing to a String cannot fail.
+        let _ = match process.common.output {
+            OutputForm::Json => {
+                writeln!(out, "{}", serde_json::to_string(&Line::new(one, answer)).unwrap_or_default())
+            }
+            _ => writeln!(out, "{}", format!("{word:>11}  {}  {detail}", one.node).trim_end()),
+        };
+    }
 }
 
 /// The verdict of every node that the targets need; a mistake in their inputs is shown in the pipeline.

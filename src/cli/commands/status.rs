@@ -1,50 +1,36 @@
-//! `status`: what is declared against what is there, in every region. Asks, and changes nothing.
+//! `status`: what is declared against what is there, in every region. It changes nothing unless `--fix` asks for it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
-use crate::action::result::ActionResult;
-use crate::base::id::NodeId;
-use crate::cli::args::{OutputForm, StatusArgs};
+use crate::cli::args::{HowArgs, OutputForm, StatusArgs};
 use crate::cli::commands::plan::verdicts;
 use crate::cli::commands::print;
+use crate::cli::commands::run::{RunRequest, run_selection};
+use crate::cli::confirm::confirm;
 use crate::cli::exit::{Exit, Stop};
+use crate::cli::live::{Answer, Asked, Line, ask, asked, is_due, told};
 use crate::cli::process::Process;
 use crate::cli::selection;
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
+use crate::cli::workspace::{self, Mode, OpenRequest, Opened};
 use crate::engine::session::Options;
-use crate::exec::live::{Live, live};
+use crate::exec::live::{Grant, Live};
 use crate::exec::registries::Registries;
-use crate::graph::node::{Kind, Publish, Role};
-use crate::outside::registry::RegistryError;
-
-/// What is known of one `publish` node.
-#[derive(Serialize)]
-struct Line<'a> {
-    node: &'a str,
-    region: &'a str,
-    #[serde(flatten)]
-    live: Option<&'a Live>,
-    problem: Option<String>,
-}
-
-/// One `publish` node and the layer it ships.
-struct Asked<'a> {
-    id: NodeId,
-    publish: &'a Publish,
-    layer: Option<&'a ActionResult>,
-}
 
 /// `status`.
 ///
 /// # Errors
-/// If the project or the targets are wrong.
+/// If the project or the targets are wrong; with `--unshare`, if nobody can be asked.
 pub(in crate::cli) fn status(process: &Process, args: &StatusArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
     let options = Options { offline: process.common.offline, ..Options::default() };
-    let request = OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], options };
+    let request = OpenRequest {
+        selection: selection.clone(),
+        mode: Mode::Read,
+        null_allowed: false,
+        now_ns: 0,
+        force: &[],
+        options,
+    };
     let Opened::Session(mut workspace) = workspace::open(process, request)? else {
         return Err(Stop::new(Exit::Internal, "BUG: a session was asked for"));
     };
@@ -55,93 +41,93 @@ pub(in crate::cli) fn status(process: &Process, args: &StatusArgs) -> Result<Exi
     }
     let registries = Registries::new(&workspace.selection.pipeline.root, &process.env, process.common.offline);
     let found = ask(&registries, &asked);
-    let mut out = String::new();
-    let (mut due, mut failed) = (0, 0);
-    for (one, answer) in asked.iter().zip(&found) {
-        due += usize::from(matches!(answer, Ok(Some(live)) if live.is_due()) || matches!(answer, Ok(None)));
-        failed += usize::from(answer.is_err());
-        let node = &workspace.session.graph.node(one.id).name;
-        // Writing to a String cannot fail.
-        let _ = match process.common.output {
-            OutputForm::Json => writeln!(out, "{}", json(node, one, answer)),
-            _ => writeln!(out, "{}", told(node, answer)),
+    print(&process.safe(&shown(process, args, &asked, &found)));
+    let failed = found.iter().filter(|answer| answer.is_err()).count();
+    let due: Vec<String> =
+        asked.iter().zip(&found).filter(|(_, answer)| is_due(answer)).map(|(one, _)| one.node.to_owned()).collect();
+    if args.fix {
+        let surplus: Vec<(&str, &Grant)> = match args.unshare {
+            true => asked.iter().zip(&found).flat_map(|(one, answer)| surplus(one, answer)).collect(),
+            false => Vec::new(),
         };
+        let taken_back = unshare(process, &registries, &surplus, args.yes)?;
+        // A receipt may say that all is done: these nodes look again.
+        let how = HowArgs { force: due.clone(), ..HowArgs::default() };
+        let exit = match due.is_empty() {
+            true => Exit::Ok,
+            false => {
+                let selection = selection::Selection { targets: due, ..selection };
+                run_selection(process, RunRequest { selection, how: &how, extra_args: &[], mode: Mode::Write })?.exit
+            }
+        };
+        return Ok(if exit == Exit::Ok && (failed > 0 || !taken_back) { Exit::Failure } else { exit });
     }
-    if process.common.output != OutputForm::Json {
-        let _ = writeln!(out, "status: {} asked, {due} to do, {failed} not known", asked.len());
-    }
-    print(&process.safe(&out));
-    Ok(match (failed, due) {
+    Ok(match (failed, due.is_empty()) {
         (1.., _) => Exit::Failure,
-        (_, 1..) if args.exit_code => Exit::Dirty,
+        (0, false) if args.exit_code => Exit::Dirty,
         _ => Exit::Ok,
     })
 }
 
-fn asked(workspace: &Workspace) -> Vec<Asked<'_>> {
-    let session = &workspace.session;
-    let wanted = session.graph.ids().filter(|id| workspace.wanted[id.index()]);
-    wanted
-        .filter_map(|id| {
-            let node = session.graph.node(id);
-            let Kind::Publish(publish) = &node.kind else { return None };
-            let is_layer = |role: &Role| matches!(role, Role::Strict(field) if field == "layer");
-            let layer = node.edges.iter().find(|edge| is_layer(&edge.role));
-            let layer = layer.and_then(|edge| session.result(edge.to)).map(AsRef::as_ref);
-            Some(Asked { id, publish, layer })
-        })
-        .collect()
-}
-
-type Answer = Result<Option<Live>, RegistryError>;
-
-/// Asks region by region at once; within a region, one after the other. `None` for a layer that is not built.
-fn ask(registries: &Registries, asked: &[Asked<'_>]) -> Vec<Answer> {
-    let mut regions: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, one) in asked.iter().enumerate() {
-        regions.entry(&one.publish.region).or_default().push(at);
+fn shown(process: &Process, args: &StatusArgs, asked: &[Asked<'_>], found: &[Answer]) -> String {
+    let mut out = String::new();
+    let all = asked.iter().zip(found);
+    // Writing to a String cannot fail.
+    if process.common.output == OutputForm::Json {
+        for (one, answer) in all {
+            let _ = writeln!(out, "{}", serde_json::to_string(&Line::new(one, answer)).unwrap_or_default());
+        }
+        return out;
     }
-    let answer = |one: &Asked<'_>| -> Answer {
-        let Some(layer) = one.layer else { return Ok(None) };
-        live(registries.open(&one.publish.registry)?.as_ref(), one.publish, layer).map(Some)
-    };
-    let mut answers: Vec<(usize, Answer)> = std::thread::scope(|scope| {
-        let threads: Vec<_> = regions
-            .values()
-            .map(|places| scope.spawn(|| places.iter().map(|at| (*at, answer(&asked[*at]))).collect::<Vec<_>>()))
-            .collect();
-        // A panic here is one there.
-        threads.into_iter().flat_map(|thread| thread.join().expect("BUG: a thread of ours panicked")).collect()
-    });
-    answers.sort_by_key(|(at, _)| *at);
-    answers.into_iter().map(|(_, answer)| answer).collect()
+    if args.markdown {
+        let cell = |text: &str| text.replace('|', "\\|");
+        out.push_str("| layer | region | state | what |\n|---|---|---|---|\n");
+        for (one, answer) in all {
+            let (word, detail) = told(answer);
+            let _ = writeln!(out, "| `{}` | {} | {word} | {} |", one.node, one.publish.region, cell(&detail));
+        }
+        return out;
+    }
+    for (one, answer) in all {
+        let (word, detail) = told(answer);
+        let _ = writeln!(out, "{}", format!("{word:>11}  {}  {detail}", one.node).trim_end());
+    }
+    let (due, failed) = (found.iter().filter(|a| is_due(a)).count(), found.iter().filter(|a| a.is_err()).count());
+    let _ = writeln!(out, "status: {} asked, {due} to do, {failed} not known", asked.len());
+    out
 }
 
-fn json(node: &str, one: &Asked<'_>, answer: &Answer) -> String {
-    let live = answer.as_ref().ok().and_then(Option::as_ref);
-    let problem = match answer {
-        Ok(Some(_)) => None,
-        Ok(None) => Some("the layer is not built".to_owned()),
-        Err(error) => Some(error.to_string()),
-    };
-    serde_json::to_string(&Line { node, region: &one.publish.region, live, problem }).unwrap_or_default()
+/// What is shared beyond what is declared, and ours to take back.
+fn surplus<'a>(one: &Asked<'a>, answer: &'a Answer) -> Vec<(&'a str, &'a Grant)> {
+    match answer {
+        Ok(Some(Live::Wider { removable, .. })) => {
+            removable.iter().map(|grant| (one.publish.registry.as_str(), grant)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
-fn told(node: &str, answer: &Answer) -> String {
-    let (word, detail) = match answer {
-        Ok(None) => ("not built", "`plan` says what is to be built first".to_owned()),
-        Err(error) => ("unknown", error.to_string()),
-        Ok(Some(live)) => match live {
-            Live::Absent => ("absent", String::new()),
-            Live::Differs { versions } => {
-                ("differs", format!("{versions} versions of this name, none with these bytes"))
-            }
-            Live::Equal { arn } => ("equal", arn.clone()),
-            Live::NotShared { arn, lacking } => ("not shared", format!("{arn}: not with {}", lacking.join(", "))),
-            Live::Wider { arn, with } => ("wider", format!("{arn}: also with {}", with.join(", "))),
-            Live::Duplicate { arn, others } => ("duplicate", format!("{arn}; the same again: {}", others.join(", "))),
-            Live::NotEnabled => ("not enabled", "the account has not enabled the region".to_owned()),
-        },
-    };
-    format!("{word:>11}  {node}  {detail}").trim_end().to_owned()
+/// Takes grants back once that is confirmed; whether all of them are gone.
+fn unshare(process: &Process, registries: &Registries, surplus: &[(&str, &Grant)], yes: bool) -> Result<bool, Stop> {
+    if surplus.is_empty() {
+        return Ok(true);
+    }
+    let plan: String = surplus.iter().map(|(_, grant)| format!("   unshare  {grant}\n")).collect();
+    print(&process.safe(&plan));
+    let question =
+        format!("Take back {}? Functions of others that use these layers cannot be deployed then.", surplus.len());
+    if !confirm(&question, yes)? {
+        return Ok(false);
+    }
+    let mut all = true;
+    for (registry, grant) in surplus {
+        let removed = registries.open(registry).and_then(|registry| grant.remove(registry.as_ref()));
+        let line = match &removed {
+            Ok(()) => format!("  unshared  {grant}\n"),
+            Err(error) => format!("    failed  {grant}: {error}\n"),
+        };
+        all &= removed.is_ok();
+        print(&process.safe(&line));
+    }
+    Ok(all)
 }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use crate::base::aws_id::TableName;
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::kinds::blob;
 use crate::exec::publication::Publication;
 use crate::exec::receipt;
 use crate::exec::reconcile::{Reconciled, Surroundings, Wanted, reconcile};
-use crate::exec::registries::account_of_arn;
+use crate::exec::registries::{AWS, Env, account_of_arn};
 use crate::graph::node::Publish;
 use crate::layer::description::LayerDescription;
-use crate::layer::hashes::Sha256Sum;
+use crate::layer::hashes::{Sha256Sum, md5_hex};
+use crate::layer::name::LayerNameParts;
+use crate::layer::record::LayerRecord;
 use crate::outside::process::cancel::Level;
 use crate::outside::registry::{ErrorKind, LayerRegistry, RegistryError};
 
@@ -57,8 +60,56 @@ fn run_in(
         done => done.map_err(Failed::into_work_error)?,
     };
     stays_in_account(world, publish, &done.version.arn)?;
+    write_row(world, job, publish, &publication, &zip, &done)?;
     log.line(&format!("{} {}", if done.published { "published" } else { "adopted" }, done.version.arn));
     produced(publish, &publication, job, done)
+}
+
+/// Writes the version's row into the metadata table, if there is to be one. A failure is one of the node, so that the next
+/// run writes it.
+fn write_row(
+    world: &World,
+    job: &Job,
+    publish: &Publish,
+    publication: &Publication,
+    zip: &[u8],
+    done: &Reconciled,
+) -> Result<(), WorkError> {
+    let Some(table) = TableName::parse(&publish.table).filter(|_| publish.registry == AWS) else { return Ok(()) };
+    let fact = |name: &str| job.fact("layer", name).map(str::to_owned);
+    let collector_version = fact("collector-version")?;
+    let label = LayerNameParts {
+        version: Some(&publish.version),
+        collector_version: Some(&collector_version),
+        ..LayerNameParts::default()
+    };
+    let record = LayerRecord {
+        arn: done.version.arn.clone(),
+        distribution: fact("distribution")?,
+        version: done.version.listed.number,
+        region: publication.layer.region.clone(),
+        layer_name: publication.layer.name.clone(),
+        architecture: fact("arch")?,
+        version_label: label.version_label(),
+        collector_version,
+        md5: md5_hex(zip),
+        sha256: Sha256Sum::of(zip).to_hex(),
+        created: done.version.listed.created,
+        public: done.public,
+        runtimes: publication.runtimes.clone(),
+        group: publish.group.clone(),
+        tags: fact("tags")?,
+        size: zip.len() as u64,
+        commit: fact("commit")?,
+    };
+    Ok(world.registries.aws()?.write_row(&table, &record, run_url(&world.env).as_deref())?)
+}
+
+/// Where GitHub shows the run that this is part of.
+fn run_url(env: &Env) -> Option<String> {
+    let variable = |name: &str| env.get(name).filter(|value| !value.is_empty());
+    let [server, repository, run] = ["GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID"].map(variable);
+    Some(format!("{}/{}/actions/runs/{}", server?, repository?, run?))
 }
 
 /// Credentials are read again when they expire, and may be of another account by then: what was done there is told, and

@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,9 @@ impl DirectoryRegistry {
     ) -> Result<LayerVersion, RegistryError> {
         let path = folder.join(VERSION);
         let file: VersionFile = read_json(&path, what)?.ok_or_else(|| gone(what, &path))?;
+        // Written once and never changed, so that its time is that of the version.
+        let written = fs::metadata(&path).and_then(|meta| meta.modified()).ok();
+        let created = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs());
         Ok(LayerVersion {
             arn: arn(layer, number),
             code_sha256: file.code_sha256,
@@ -104,6 +108,7 @@ impl DirectoryRegistry {
                 architectures: file.architectures,
                 runtimes: file.runtimes,
                 license: file.license,
+                created,
             },
         })
     }

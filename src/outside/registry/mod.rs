@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub struct LayerId {
     /// The region, for example `eu-west-1`.
     pub region: String,
-    /// The whole layer name.
+    /// The whole layer name. To read a version on AWS it may be the layer's ARN, by which those of others are found.
     pub name: String,
 }
 
@@ -58,6 +58,8 @@ pub struct ListedVersion {
     pub runtimes: Vec<String>,
     /// Licence text or SPDX expression; may be empty.
     pub license: String,
+    /// When it was published, in seconds since 1970, if the store says so.
+    pub created: Option<u64>,
 }
 
 /// A version with everything known of it.

@@ -1,6 +1,7 @@
 //! What AWS Lambda refuses of a layer version: stores that stand in for it do not, so it is said before they are asked.
 
 use crate::base::aws_id::{is_account, is_organization};
+use crate::layer::arn::VersionArn;
 use crate::layer::limits::{self, DESCRIPTION_LIMIT, LICENSE_LIMIT, NAME_LIMIT};
 use crate::layer::regions::is_region_name;
 use crate::layer::zip_read::{ZipLimits, ZipReader};
@@ -23,6 +24,17 @@ pub(super) fn check_layer(layer: &LayerId, what: &str) -> Result<(), RegistryErr
         return refuse(format!("a layer name is 1 to {NAME_LIMIT} of A-Z a-z 0-9 - _; this has {}", name.len()));
     }
     Ok(())
+}
+
+/// As [`check_layer`], for reading: there a layer may also be named by its ARN, which is the only name of those of others.
+pub(super) fn check_readable(layer: &LayerId, what: &str) -> Result<(), RegistryError> {
+    let of_arn = VersionArn::parse(&format!("{}:1", layer.name));
+    match of_arn {
+        Ok(arn) if arn.owner.is_some() && arn.region == layer.region => {
+            check_layer(&LayerId { region: arn.region, name: arn.name }, what)
+        }
+        _ => check_layer(layer, what),
+    }
 }
 
 fn is_name_byte(byte: u8) -> bool {

@@ -14,7 +14,7 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::runtime::Runtime;
 
 use crate::layer::regions::Partition;
-use crate::outside::registry::aws::{failure, pace::Pace};
+use crate::outside::registry::aws::{failure, pace::Pace, table};
 use crate::outside::registry::{ErrorKind, RegistryError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,6 +115,14 @@ impl Connection {
             }
             call(client).await
         })
+    }
+
+    /// Makes a call to the metadata table's service in a region, and waits for the answer.
+    pub(super) fn table<F, T>(&self, region: &str, call: impl FnOnce(aws_sdk_dynamodb::Client) -> F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        self.runtime.block_on(call(table::client(&self.config, region)))
     }
 
     fn client(&self, region: &str) -> Client {

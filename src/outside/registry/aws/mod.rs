@@ -8,16 +8,18 @@ pub mod credentials;
 mod failure;
 mod pace;
 mod policy;
+mod table;
 
 use std::time::Duration;
 
-use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::primitives::{Blob, DateTime, DateTimeFormat as Format};
 use aws_sdk_lambda::types::{Architecture, LayerVersionContentInput, LayerVersionContentOutput, Runtime};
 
 pub use connect::Account;
+pub use table::TableState;
 
 use crate::outside::download;
-use crate::outside::registry::rules::{check_layer, check_statement, check_version};
+use crate::outside::registry::rules::{check_layer, check_readable, check_statement, check_version};
 use crate::outside::registry::{
     ErrorKind, Grantee, LayerId, LayerRegistry, LayerVersion, ListedVersion, NewVersion, RegistryError, Statement,
     Storage,
@@ -33,9 +35,13 @@ macro_rules! listed {
             architectures: sorted($said.compatible_architectures(), Architecture::as_str),
             runtimes: sorted($said.compatible_runtimes(), Runtime::as_str),
             license: $said.license_info().unwrap_or_default().to_owned(),
+            created: $said.created_date().and_then(seconds),
         }
     };
 }
+
+/// What Lambda says of a version that is there and was never shared. Texts may change: it saves a call, no more.
+const NO_POLICY: &str = "No policy is associated";
 
 /// The most that a listing gives at once.
 const PAGE: i32 = 50;
@@ -71,7 +77,7 @@ impl AwsRegistry {
     /// One version with the address its zip can be fetched from for some minutes.
     fn get(&self, layer: &LayerId, number: u64) -> Result<(LayerVersion, String), RegistryError> {
         let what = format!("get version {number} of {layer}");
-        check_layer(layer, &what)?;
+        check_readable(layer, &what)?;
         let answer = self.connection.call(&layer.region, |client| {
             client.get_layer_version().layer_name(&layer.name).version_number(wire(number)).send()
         });
@@ -145,14 +151,15 @@ impl LayerRegistry for AwsRegistry {
 
     fn read_policy(&self, layer: &LayerId, number: u64) -> Result<Vec<Statement>, RegistryError> {
         let what = format!("read the policy of version {number} of {layer}");
-        check_layer(layer, &what)?;
+        check_readable(layer, &what)?;
         let answer = self.connection.call(&layer.region, |client| {
             client.get_layer_version_policy().layer_name(&layer.name).version_number(wire(number)).send()
         });
         match answer.map_err(|error| failure::of(&what, &layer.region, &error)) {
             Ok(answer) => policy::read(answer.policy().unwrap_or_default())
                 .map_err(|problem| RegistryError::new(ErrorKind::Invalid, what, problem)),
-            // No policy, or no version: only a look at the version tells.
+            Err(error) if error.kind == ErrorKind::NotFound && error.problem.contains(NO_POLICY) => Ok(Vec::new()),
+            // No policy, or no version: a look at the version tells.
             Err(error) if error.kind == ErrorKind::NotFound => self.get_version(layer, number).map(|_| Vec::new()),
             Err(error) => Err(error),
         }
@@ -253,6 +260,16 @@ impl LayerRegistry for AwsRegistry {
         let limit = answer.account_limit().and_then(|limit| bytes(limit.total_code_size()));
         Ok(used.zip(limit).map(|(used, limit)| Storage { used, limit }))
     }
+}
+
+/// Seconds since 1970 of a date as Lambda writes it: `2026-11-25T19:02:21.000+0000`.
+fn seconds(date: &str) -> Option<u64> {
+    // RFC 3339 wants a colon in the offset, which Lambda leaves out.
+    let hours = date.len().checked_sub(2).filter(|at| date.is_char_boundary(*at) && !date.ends_with('Z'))?;
+    let (head, minutes) = date.split_at(hours);
+    let colon = if head.ends_with(':') { "" } else { ":" };
+    let parsed = DateTime::from_str(&format!("{head}{colon}{minutes}"), Format::DateTimeWithOffset).ok()?;
+    u64::try_from(parsed.secs()).ok()
 }
 
 /// A version's number as requests have it. No version has one that does not fit.

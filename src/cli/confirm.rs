@@ -1,0 +1,26 @@
+//! Asking before what cannot be undone.
+
+use std::io::{IsTerminal, Write};
+
+use crate::cli::exit::Stop;
+
+/// Whether to go on: said beforehand with `--yes`, or asked on the terminal.
+///
+/// # Errors
+/// If nobody can be asked.
+pub(in crate::cli) fn confirm(question: &str, yes: bool) -> Result<bool, Stop> {
+    if yes {
+        return Ok(true);
+    }
+    let (input, mut output) = (std::io::stdin(), std::io::stderr());
+    if !input.is_terminal() {
+        return Err(Stop::usage("nothing was done: there is no terminal to ask on")
+            .hint("look at the plan above, and give `--yes` to do it"));
+    }
+    let mut answer = String::new();
+    write!(output, "{question} [y/N] ")
+        .and_then(|()| output.flush())
+        .and_then(|()| input.read_line(&mut answer))
+        .map_err(|error| Stop::environment(format!("cannot ask on the terminal: {error}")))?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
