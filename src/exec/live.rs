@@ -147,7 +147,7 @@ fn compare(registry: &dyn LayerRegistry, publication: &Publication) -> Result<Li
         return Ok(if listed.is_empty() { Live::Absent } else { Live::Differs { versions: listed.len() } });
     };
     let arn = version.arn;
-    let held = registry.read_policy(&publication.layer, version.listed.number)?;
+    let held = registry.read_policy_of_seen(&publication.layer, version.listed.number)?;
     let named = |statements: Vec<&Statement>| -> Vec<String> {
         statements.into_iter().map(|statement| in_words(&statement.grantee)).collect()
     };
@@ -179,7 +179,7 @@ mod tests {
     use crate::layer::hashes::Sha256Sum;
     use crate::outside::registry::directory::DirectoryRegistry;
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
-    use crate::outside::registry::suite::layer_zip;
+    use crate::outside::registry::sample::layer_zip;
     use crate::outside::registry::{Grantee, NewVersion};
 
     #[test]

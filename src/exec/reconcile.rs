@@ -186,7 +186,8 @@ impl<S: Surroundings> Reconcile<'_, S> {
         let publication = self.wanted.publication;
         let held = match is_new {
             true => Vec::new(),
-            false => self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?,
+            false if self.recent => self.ask(|| registry.read_policy(layer, number)).map_err(Failure::passed_on)?,
+            false => self.ask(|| registry.read_policy_of_seen(layer, number)).map_err(Failure::passed_on)?,
         };
         for wider in publication.wider(&held) {
             let grantee = in_words(&wider.grantee);
@@ -299,7 +300,7 @@ mod tests {
     use crate::layer::hashes::Sha256Sum;
     use crate::outside::registry::directory::DirectoryRegistry;
     use crate::outside::registry::faulty::{Fault, FaultyRegistry, When};
-    use crate::outside::registry::suite::layer_zip;
+    use crate::outside::registry::sample::layer_zip;
     use crate::outside::registry::{LayerId, ListedVersion, Statement, Storage};
 
     fn everyone() -> Vec<Statement> {
@@ -437,6 +438,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_version_found_after_a_lost_answer_may_still_be_shown_late() {
+        let bench = Bench::new();
+        // list, publish, list, get, policy
+        let faults = [
+            Fault { call: 1, when: When::After, kind: ErrorKind::Ambiguous },
+            Fault { call: 4, when: When::Before, kind: ErrorKind::NotFound },
+        ];
+        let registry = FaultyRegistry::new(&bench.registry, &faults);
+        let mut around = Calm::default();
+        let done = reconcile(&registry, &bench.wanted(), &mut around).unwrap();
+        assert_eq!((done.version.listed.number, done.public, bench.numbers()), (1, true, vec![1]));
+        assert_eq!(registry.calls()[4..6], ["policy", "policy"], "it is waited for");
+        assert_eq!(around.pauses, 2);
     }
 
     #[test]

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::outside::registry::NewVersion;
     use crate::outside::registry::directory::DirectoryRegistry;
-    use crate::outside::registry::suite::layer_zip;
+    use crate::outside::registry::sample::layer_zip;
 
     fn arn(region: &str, number: u64) -> VersionArn {
         VersionArn { owner: None, region: region.into(), name: "ocel".into(), number }

@@ -88,7 +88,7 @@ fn of_maps(kind: &str, one: &BTreeMap<String, String>, other: &BTreeMap<String, 
         .into_iter()
         .map(|key| (key, one.get(key).unwrap_or(&absent), other.get(key).unwrap_or(&absent)))
         .filter(|(_, ours, theirs)| ours != theirs)
-        .map(|(key, ours, theirs)| format!("{kind} {key}: {ours} against {theirs}"))
+        .map(|(key, ours, theirs)| format!("{kind} {key}: {} against {}", without(ours, theirs), without(theirs, ours)))
         .collect();
     if lines.len() > LISTED {
         let more = lines.len() - LISTED;
@@ -96,6 +96,16 @@ fn of_maps(kind: &str, one: &BTreeMap<String, String>, other: &BTreeMap<String, 
         lines.push(format!("{more} more {kind}s differ"));
     }
     lines
+}
+
+/// A list without what another has too: of fifty build tags nobody finds the one that differs.
+fn without(list: &str, other: &str) -> String {
+    if !list.contains(',') && !other.contains(',') {
+        return list.to_owned();
+    }
+    let others: BTreeSet<&str> = other.split(',').collect();
+    let own: Vec<&str> = list.split(',').filter(|element| !others.contains(element)).collect();
+    if own.is_empty() { "none".to_owned() } else { own.join(",") }
 }
 
 #[cfg(test)]
@@ -136,7 +146,7 @@ mod tests {
         };
         let expected = [
             "toolchain go1.26.8 against go1.26.9",
-            "setting -tags: a against a,b",
+            "setting -tags: none against b",
             "module x: v1.0.0 against v1.1.0",
             "module y: v1.0.0 against none",
         ];

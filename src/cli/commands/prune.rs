@@ -1,9 +1,10 @@
 //! `prune`: deletes old layer versions. What goes is decided by `layer/retention`; here it is read, shown and done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::aws_id::TableName;
 use crate::cli::args::PruneArgs;
+use crate::cli::commands::plan::verdicts;
 use crate::cli::commands::verify_live::read_index;
 use crate::cli::commands::versions::stop;
 use crate::cli::commands::{list, print};
@@ -12,7 +13,7 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::live::each_region;
 use crate::cli::process::Process;
 use crate::cli::selection;
-use crate::cli::workspace;
+use crate::cli::workspace::{self, Workspace};
 use crate::exec::registries::{AWS, Registries};
 use crate::graph::node::{Kind, Publish};
 use crate::layer::arch::Arch;
@@ -42,7 +43,8 @@ struct Place {
 pub(super) fn prune(process: &Process, args: &PruneArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
     let root = selection.pipeline.root.clone();
-    let workspace = workspace::open_to_read(process, selection)?;
+    let mut workspace = workspace::open_to_read(process, selection)?;
+    verdicts(process, &mut workspace)?;
     let graph = &workspace.session.graph;
     let wanted = graph.ids().filter(|id| workspace.wanted[id.index()]);
     let publishes: Vec<&Publish> = wanted
@@ -55,7 +57,7 @@ pub(super) fn prune(process: &Process, args: &PruneArgs) -> Result<Exit, Stop> {
         return Err(Stop::usage("nothing is published by these targets").hint("name a pipeline with `publish` nodes"));
     }
     let keep = Keep { versions: args.keep as usize, older_than: limit(process, args)? };
-    let current = current(process, args, &root)?;
+    let current = current(process, args, &workspace)?;
     let registries = Registries::new(&root, &process.env, process.common.offline);
     let families = families(process, &publishes)?;
     let bases: BTreeSet<&str> = publishes.iter().map(|publish| publish.name.as_str()).collect();
@@ -106,25 +108,36 @@ fn limit(process: &Process, args: &PruneArgs) -> Result<Option<u64>, Stop> {
     Ok(Some(process.clock.unix_seconds().saturating_sub(u64::from(days) * DAY)))
 }
 
-/// What receipts and indexes name: region, layer name, number.
+/// What is in use, as far as this project knows: region, layer name, number. That is what the nodes stand at now, what the
+/// last receipt of each layer names, and what indexes name.
 fn current(
     process: &Process,
     args: &PruneArgs,
-    root: &std::path::Path,
+    workspace: &Workspace,
 ) -> Result<BTreeSet<(String, String, u64)>, Stop> {
-    let receipts = Receipts::of_project(root)
+    let receipts = Receipts::of_project(&workspace.selection.pipeline.root)
         .all()
         .map_err(|error| Stop::environment(format!("cannot read .ocelot/receipts: {error}")))?;
-    let arns = receipts.iter().filter_map(|(_, receipt)| receipt.done.as_ref()?.result.fact("arn").map(str::to_owned));
-    let mut arns: Vec<String> = arns.collect();
+    // Each content has a receipt of its own; of those of one layer in one place, the last one counts.
+    let mut last = BTreeMap::new();
+    for (_, receipt) in receipts {
+        let Some(done) = receipt.done else { continue };
+        let Some(Ok(arn)) = done.result.fact("arn").map(VersionArn::parse) else { continue };
+        let layer = (arn.owner.clone(), arn.region.clone(), arn.name.clone());
+        let newer = (done.result.ended_at, arn.number);
+        last.entry(layer).and_modify(|held| *held = newer.max(*held)).or_insert(newer);
+    }
+    let mut current: BTreeSet<_> =
+        last.into_iter().map(|((_, region, name), (_, number))| (region, name, number)).collect();
+    let session = &workspace.session;
+    let results = session.graph.ids().filter_map(|id| session.result(id)?.fact("arn").map(str::to_owned));
+    let mut arns: Vec<String> = results.collect();
     for file in &args.index {
         arns.extend(read_index(process, file)?.versions().into_iter().map(|version| version.arn));
     }
-    Ok(arns
-        .iter()
-        .filter_map(|arn| VersionArn::parse(arn).ok())
-        .map(|arn| (arn.region, arn.name, arn.number))
-        .collect())
+    let named = arns.iter().filter_map(|arn| VersionArn::parse(arn).ok());
+    current.extend(named.map(|arn| (arn.region, arn.name, arn.number)));
+    Ok(current)
 }
 
 /// Every family that the project can publish: what its nodes declare, times all distributions and architectures.

@@ -393,7 +393,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outside::registry::suite::{self, layer_zip};
+    use crate::outside::registry::sample::layer_zip;
 
     fn registry(dir: &Path) -> DirectoryRegistry {
         DirectoryRegistry::new(dir, "layers")
@@ -405,12 +405,6 @@ mod tests {
 
     fn version(zip: &[u8]) -> NewVersion<'_> {
         NewVersion { zip, description: "", architectures: &[], runtimes: &[], license: "" }
-    }
-
-    #[test]
-    fn it_behaves_like_every_layer_registry() {
-        let dir = tempfile::tempdir().unwrap();
-        suite::run(&registry(dir.path()));
     }
 
     #[test]

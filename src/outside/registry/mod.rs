@@ -11,7 +11,7 @@ mod rules;
 #[cfg(test)]
 pub(crate) mod faulty;
 #[cfg(test)]
-pub(crate) mod suite;
+pub(crate) mod sample;
 
 use std::fmt;
 
@@ -138,6 +138,15 @@ pub trait LayerRegistry: Send + Sync {
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such version; else as the store says.
     fn read_policy(&self, layer: &LayerId, number: u64) -> Result<Vec<Statement>, RegistryError>;
+
+    /// As [`Self::read_policy`], of a version that the caller has just seen there: a store whose answer tells no policy
+    /// from no version need not look for the version once more.
+    ///
+    /// # Errors
+    /// As the store says.
+    fn read_policy_of_seen(&self, layer: &LayerId, number: u64) -> Result<Vec<Statement>, RegistryError> {
+        self.read_policy(layer, number)
+    }
 
     /// Adds a statement to the sharing policy of a version.
     ///

@@ -1,6 +1,7 @@
 //! Publishing to AWS Lambda, against moto behind a proxy that counts and spoils requests.
 
 mod credentials;
+mod everyday;
 mod faults;
 
 use std::sync::OnceLock;

@@ -77,10 +77,57 @@ fn environment() -> PathBuf {
 
 /// What moto answers to a GET in `region`, for the account of `key`: status and body.
 pub fn get(key: &str, region: &str, path: &str) -> (u16, serde_json::Value) {
+    ask(("GET", path), "lambda", (key, region), "", "")
+}
+
+/// A DELETE in `region`.
+pub fn delete(key: &str, region: &str, path: &str) {
+    let (status, body) = ask(("DELETE", path), "lambda", (key, region), "", "");
+    assert!(status < 300, "{path}: {status} {body}");
+}
+
+/// A call of DynamoDB.
+fn table(key: &str, region: &str, action: &str, body: &serde_json::Value) -> serde_json::Value {
+    let header = format!("X-Amz-Target: DynamoDB_20120810.{action}\r\n");
+    let (status, said) = ask(("POST", "/"), "dynamodb", (key, region), &header, &body.to_string());
+    assert_eq!(status, 200, "{said}");
+    said
+}
+
+/// The row of an ARN in a table, if there is one.
+pub fn row(key: &str, region: &str, name: &str, arn: &str) -> Option<serde_json::Value> {
+    let asked = serde_json::json!({"TableName": name, "Key": {"layer_arn": {"S": arn}}});
+    table(key, region, "GetItem", &asked).get("Item").cloned()
+}
+
+/// Removes the row of an ARN.
+pub fn remove_row(key: &str, region: &str, name: &str, arn: &str) {
+    let asked = serde_json::json!({"TableName": name, "Key": {"layer_arn": {"S": arn}}});
+    table(key, region, "DeleteItem", &asked);
+}
+
+/// Sets an attribute of the row of an ARN.
+pub fn add_to_row(key: &str, region: &str, name: &str, arn: &str, attribute: &str, value: &str) {
+    let asked = serde_json::json!({
+        "TableName": name, "Key": {"layer_arn": {"S": arn}}, "UpdateExpression": "SET #a = :v",
+        "ExpressionAttributeNames": {"#a": attribute}, "ExpressionAttributeValues": {":v": {"S": value}},
+    });
+    table(key, region, "UpdateItem", &asked);
+}
+
+fn ask(
+    (method, path): (&str, &str),
+    service: &str,
+    (key, region): (&str, &str),
+    header: &str,
+    body: &str,
+) -> (u16, serde_json::Value) {
     let mut stream = TcpStream::connect(("127.0.0.1", port())).expect("moto answers");
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: lambda.{region}.amazonaws.com\r\nConnection: close\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/lambda/aws4_request\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {service}.{region}.amazonaws.com\r\nConnection: close\r\n{header}\
+         Content-Length: {}\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/{service}/aws4_request\r\n\r\n{body}",
+        body.len()
     );
     stream.write_all(request.as_bytes()).expect("a request");
     let mut answer = String::new();
@@ -88,6 +135,15 @@ pub fn get(key: &str, region: &str, path: &str) -> (u16, serde_json::Value) {
     let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+/// What moto answers to a GET of `path` by whoever sent the request with this head.
+pub fn get_as(head: &[u8], path: &str) -> (u16, serde_json::Value) {
+    let text = String::from_utf8_lossy(head).into_owned();
+    let scope = text.split_once("Credential=").map(|(_, rest)| rest).unwrap_or_default();
+    let mut fields = scope.split('/');
+    let (key, region) = (fields.next().unwrap_or_default(), fields.nth(1).unwrap_or_default());
+    get(key, region, path)
 }
 
 /// The versions of a layer as they are in moto: number and CodeSha256, oldest first.

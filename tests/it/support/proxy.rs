@@ -1,11 +1,20 @@
 //! A proxy between the program and moto that counts requests and lets some of them go wrong.
+//!
+//! It is also stricter than moto, where moto is not like AWS: listings have no hashes, a statement's id is taken once,
+//! the bytes of a version can be fetched, and an account has a storage limit.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+use serde_json::{Value, json};
+
 use crate::support::moto;
+
+/// Where zips are fetched from.
+const ZIPS: &str = "/zips/";
 
 /// A request, as far as the tests tell them apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +53,9 @@ struct Shared {
     seen: Mutex<Vec<Request>>,
     waiting: Mutex<usize>,
     arrived: Condvar,
+    port: u16,
+    /// What was published through this proxy, by CodeSha256.
+    zips: Mutex<BTreeMap<String, Vec<u8>>>,
     victim: Mutex<Option<u32>>,
 }
 
@@ -63,6 +75,8 @@ impl Proxy {
             seen: Mutex::default(),
             waiting: Mutex::default(),
             arrived: Condvar::new(),
+            port,
+            zips: Mutex::default(),
             victim: Mutex::default(),
         });
         let held = Arc::clone(&shared);
@@ -131,7 +145,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         }
         _ => {}
     }
-    let Some((head, body)) = forward(&head, &body) else { return };
+    let Some((head, body)) = as_on_aws(&request, &head, &body, shared) else { return };
     match fault {
         Some(Fault::DropAnswer) => {}
         // Ends when the client gives up.
@@ -142,6 +156,68 @@ fn serve(stream: &TcpStream, shared: &Shared) {
             (&*stream).write_all(&[head.as_slice(), &body].concat()).ok();
         }
     }
+}
+
+/// moto's answer, made what AWS's would be.
+fn as_on_aws(request: &Request, head: &[u8], body: &[u8], shared: &Shared) -> Option<(Vec<u8>, Vec<u8>)> {
+    let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+    match request.call {
+        "zip" => {
+            let zips = shared.zips.lock().expect("a lock");
+            let sum = request.path.strip_prefix(ZIPS).map(|name| name.replace('_', "/")).unwrap_or_default();
+            return Some(message(200, zips.get(&sum)?));
+        }
+        "storage" => {
+            let settings = json!({"AccountLimit": {"TotalCodeSize": 80_530_636_800_u64}, "AccountUsage": {"TotalCodeSize": 1_073_741_824}});
+            return Some(message(200, settings.to_string().as_bytes()));
+        }
+        "permit" => {
+            let (_, policy) = moto::get_as(head, &request.path);
+            let held: Value = serde_json::from_str(policy["Policy"].as_str().unwrap_or_default()).unwrap_or_default();
+            let statements = held["Statement"].as_array().cloned().unwrap_or_default();
+            if statements.iter().any(|held| held["Sid"] == sent["StatementId"]) {
+                let conflict = json!({"message": "The statement id provided already exists.", "__type": "ResourceConflictException"});
+                return Some(message(409, conflict.to_string().as_bytes()));
+            }
+        }
+        _ => {}
+    }
+    let (head, body) = forward(head, body)?;
+    let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    match request.call {
+        "list" => answer["LayerVersions"].as_array_mut().into_iter().flatten().for_each(without_content),
+        "layers" => answer["Layers"].as_array_mut().into_iter().flatten().for_each(|layer| {
+            without_content(&mut layer["LatestMatchingVersion"]);
+        }),
+        "get" | "publish" if answer["Content"].is_object() => {
+            let sum = answer["Content"]["CodeSha256"].as_str().unwrap_or_default().to_owned();
+            if let Some(zip) = sent["Content"]["ZipFile"].as_str() {
+                let zip = BASE64_STANDARD.decode(zip).expect("base64");
+                shared.zips.lock().expect("a lock").insert(sum.clone(), zip);
+            }
+            answer["Content"]["Location"] =
+                format!("http://127.0.0.1:{}{ZIPS}{}", shared.port, sum.replace('/', "_")).into();
+        }
+        _ => return Some((head, body)),
+    }
+    let body = answer.to_string().into_bytes();
+    let length = format!("content-length: {}", body.len());
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let lines =
+        head.trim_end().split("\r\n").map(|line| match line.to_ascii_lowercase().starts_with("content-length:") {
+            true => length.as_str(),
+            false => line,
+        });
+    Some(((lines.collect::<Vec<_>>().join("\r\n") + "\r\n\r\n").into_bytes(), body))
+}
+
+fn without_content(version: &mut Value) {
+    version.as_object_mut().map(|fields| fields.remove("Content"));
+}
+
+fn message(status: u16, body: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    (head.into_bytes(), body.to_vec())
 }
 
 fn kill(shared: &Shared) {
@@ -209,6 +285,7 @@ fn describe(head: &[u8], body: &[u8]) -> Request {
     let plain = path.split('?').next().unwrap_or_default();
     let call = match (method, plain) {
         ("POST", "/") if String::from_utf8_lossy(body).contains("GetCallerIdentity") => "account",
+        ("POST", "/") if text.contains("DynamoDB_") => "table",
         ("POST", "/") => "credentials",
         ("GET", plain) if plain.ends_with("/policy") => "policy",
         ("POST", plain) if plain.ends_with("/policy") => "permit",
@@ -216,6 +293,8 @@ fn describe(head: &[u8], body: &[u8]) -> Request {
         ("GET", plain) if plain.ends_with("/versions") => "list",
         ("POST", plain) if plain.ends_with("/versions") => "publish",
         ("GET", plain) if plain.contains("/versions/") => "get",
+        ("GET", plain) if plain.starts_with(ZIPS) => "zip",
+        ("GET", plain) if plain.contains("account-settings") => "storage",
         ("DELETE", _) => "delete",
         ("GET", plain) if plain.ends_with("/layers") => "layers",
         _ => "other",

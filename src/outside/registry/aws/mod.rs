@@ -40,9 +40,6 @@ macro_rules! listed {
     };
 }
 
-/// What Lambda says of a version that is there and was never shared. Texts may change: it saves a call, no more.
-const NO_POLICY: &str = "No policy is associated";
-
 /// The most that a listing gives at once.
 const PAGE: i32 = 50;
 
@@ -85,6 +82,20 @@ impl AwsRegistry {
         let listed = listed!(answer, number);
         let location = answer.content().and_then(LayerVersionContentOutput::location).unwrap_or_default().to_owned();
         Ok((version(answer.layer_version_arn(), listed, answer.content(), &what)?, location))
+    }
+
+    /// The policy of a version; [`ErrorKind::NotFound`] if it has none, or if there is no such version.
+    fn policy(&self, layer: &LayerId, number: u64) -> Result<Vec<Statement>, RegistryError> {
+        let what = format!("read the policy of version {number} of {layer}");
+        check_readable(layer, &what)?;
+        let answer = self.connection.call(&layer.region, |client| {
+            client.get_layer_version_policy().layer_name(&layer.name).version_number(wire(number)).send()
+        });
+        match answer.map_err(|error| failure::of(&what, &layer.region, &error)) {
+            Ok(answer) => policy::read(answer.policy().unwrap_or_default())
+                .map_err(|problem| RegistryError::new(ErrorKind::Invalid, what, problem)),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -150,18 +161,17 @@ impl LayerRegistry for AwsRegistry {
     }
 
     fn read_policy(&self, layer: &LayerId, number: u64) -> Result<Vec<Statement>, RegistryError> {
-        let what = format!("read the policy of version {number} of {layer}");
-        check_readable(layer, &what)?;
-        let answer = self.connection.call(&layer.region, |client| {
-            client.get_layer_version_policy().layer_name(&layer.name).version_number(wire(number)).send()
-        });
-        match answer.map_err(|error| failure::of(&what, &layer.region, &error)) {
-            Ok(answer) => policy::read(answer.policy().unwrap_or_default())
-                .map_err(|problem| RegistryError::new(ErrorKind::Invalid, what, problem)),
-            Err(error) if error.kind == ErrorKind::NotFound && error.problem.contains(NO_POLICY) => Ok(Vec::new()),
-            // No policy, or no version: a look at the version tells.
+        match self.policy(layer, number) {
+            // No policy, or no version: only a look at the version tells.
             Err(error) if error.kind == ErrorKind::NotFound => self.get_version(layer, number).map(|_| Vec::new()),
-            Err(error) => Err(error),
+            policy => policy,
+        }
+    }
+
+    fn read_policy_of_seen(&self, layer: &LayerId, number: u64) -> Result<Vec<Statement>, RegistryError> {
+        match self.policy(layer, number) {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Vec::new()),
+            policy => policy,
         }
     }
 

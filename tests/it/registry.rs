@@ -1,14 +1,20 @@
-//! What every layer registry has to do, as one test over the trait.
+//! What every layer registry has to do, as one suite over the trait: a folder, and AWS as a stand-in plays it.
 
 use std::num::NonZeroUsize;
+use std::process::Command;
 
-use crate::layer::deflate::Recipe;
-use crate::layer::hashes::Sha256Sum;
-use crate::layer::zip_write::{collector_layer, write_zip};
-use crate::outside::registry::{ErrorKind, Grantee, LayerId, LayerRegistry, NewVersion, RegistryError, Statement};
+use ocelot::layer::deflate::Recipe;
+use ocelot::layer::hashes::Sha256Sum;
+use ocelot::layer::zip_write::{collector_layer, write_zip};
+use ocelot::outside::registry::aws::AwsRegistry;
+use ocelot::outside::registry::directory::DirectoryRegistry;
+use ocelot::outside::registry::{ErrorKind, Grantee, LayerId, LayerRegistry, NewVersion, RegistryError, Statement};
+
+use crate::aws::KEY;
+use crate::support::proxy::Proxy;
 
 /// A small layer zip that differs with `binary`.
-pub(crate) fn layer_zip(binary: &[u8]) -> Vec<u8> {
+fn layer_zip(binary: &[u8]) -> Vec<u8> {
     write_zip(&collector_layer(binary, b"receivers:\n"), Recipe::CURRENT, NonZeroUsize::MIN).unwrap()
 }
 
@@ -16,14 +22,53 @@ fn kind<T>(result: Result<T, RegistryError>) -> ErrorKind {
     result.err().expect("an error").kind
 }
 
+/// The regions of the suite: no other test publishes there.
+const REGION: &str = "cn-north-1";
+const OTHER_REGION: &str = "cn-northwest-1";
+/// Set for the process in which the suite runs over AWS: the SDK reads its settings from the environment.
+const IN_CHILD: &str = "OCELOT_TEST_REGISTRY_SUITE";
+
 /// Runs the suite; the registry has to be empty.
-pub(crate) fn run(registry: &dyn LayerRegistry) {
-    let layer = LayerId { region: "us-east-1".into(), name: "suite-layer".into() };
+fn run(registry: &dyn LayerRegistry) {
+    let layer = LayerId { region: REGION.into(), name: "suite-layer".into() };
     versions(registry, &layer);
     policies(registry, &layer);
     numbers_are_never_reused(registry, &layer);
     limits(registry);
     whole_regions(registry, &layer);
+}
+
+#[test]
+fn a_folder_does_what_every_store_has_to() {
+    let dir = tempfile::tempdir().unwrap();
+    run(&DirectoryRegistry::new(dir.path(), "layers"));
+}
+
+#[test]
+fn aws_does_what_every_store_has_to() {
+    let proxy = Proxy::start();
+    let home = tempfile::tempdir().unwrap();
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "registry::the_suite_over_aws", "--nocapture"])
+        .env_clear()
+        .env(IN_CHILD, "1")
+        .env("HOME", home.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ACCESS_KEY_ID", KEY)
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_ENDPOINT_URL", proxy.url())
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    assert!(proxy.calls().contains_key("zip"), "the suite ran: {:?}", proxy.calls());
+}
+
+/// Does its work only in the process of the test above.
+#[test]
+fn the_suite_over_aws() {
+    if std::env::var_os(IN_CHILD).is_some() {
+        run(&AwsRegistry::new(None, None).unwrap());
+    }
 }
 
 fn versions(registry: &dyn LayerRegistry, layer: &LayerId) {
@@ -42,7 +87,7 @@ fn versions(registry: &dyn LayerRegistry, layer: &LayerId) {
     assert_eq!(first.listed.number, 1);
     assert_eq!(first.code_sha256, Sha256Sum::of(&zip).to_code_sha256());
     assert_eq!(first.code_size, zip.len() as u64);
-    assert!(first.arn.ends_with("layer:us-east-1:suite-layer:1") || first.arn.ends_with("layer:suite-layer:1"));
+    assert!(first.arn.ends_with(":suite-layer:1"), "{}", first.arn);
     assert_eq!(registry.get_version(layer, 1).unwrap(), first);
     // The same once more is a new version.
     assert_eq!(registry.publish(layer, &NewVersion { description: "second", ..new }).unwrap().listed.number, 2);
@@ -54,7 +99,7 @@ fn versions(registry: &dyn LayerRegistry, layer: &LayerId) {
     assert_eq!((listed[0].architectures[0].as_str(), listed[0].license.as_str()), ("x86_64", "Apache-2.0"));
     // Neither another region nor another name sees it.
     for other in
-        [LayerId { region: "eu-west-1".into(), ..layer.clone() }, LayerId { name: "suite".into(), ..layer.clone() }]
+        [LayerId { region: OTHER_REGION.into(), ..layer.clone() }, LayerId { name: "suite".into(), ..layer.clone() }]
     {
         assert!(registry.list_versions(&other).unwrap().is_empty());
         assert_eq!(kind(registry.get_version(&other, 1)), ErrorKind::NotFound);
@@ -102,7 +147,7 @@ fn numbers_are_never_reused(registry: &dyn LayerRegistry, layer: &LayerId) {
 }
 
 fn limits(registry: &dyn LayerRegistry) {
-    let layer = LayerId { region: "us-east-1".into(), name: "limits".into() };
+    let layer = LayerId { region: REGION.into(), name: "limits".into() };
     let zip = layer_zip(b"x");
     let good = NewVersion { zip: &zip, description: "", architectures: &[], runtimes: &[], license: "" };
     let refused = |layer: &LayerId, new: NewVersion<'_>| {
@@ -119,7 +164,7 @@ fn limits(registry: &dyn LayerRegistry) {
     refused(&layer, NewVersion { architectures: &["amd64".to_owned()], ..good });
     refused(&layer, NewVersion { runtimes: &["cobol".to_owned()], ..good });
     let many: Vec<String> =
-        crate::layer::limits::known_runtimes().iter().take(16).map(|name| (*name).to_owned()).collect();
+        ocelot::layer::limits::known_runtimes().iter().take(16).map(|name| (*name).to_owned()).collect();
     refused(&layer, NewVersion { runtimes: &many, ..good });
     for zip in [b"".as_slice(), b"no zip", &zip[1..]] {
         refused(&layer, NewVersion { zip, ..good });
@@ -131,9 +176,9 @@ fn limits(registry: &dyn LayerRegistry) {
 }
 
 fn whole_regions(registry: &dyn LayerRegistry, layer: &LayerId) {
-    let names = registry.list_layers("us-east-1").unwrap();
+    let names = registry.list_layers(REGION).unwrap();
     assert_eq!(names, [layer.name.clone(), "x".repeat(140)], "sorted, and none of what was refused");
-    assert!(registry.list_layers("eu-west-1").unwrap().is_empty());
+    assert!(registry.list_layers(OTHER_REGION).unwrap().is_empty());
     assert_eq!(kind(registry.list_layers("europe")), ErrorKind::Invalid);
     assert_eq!(registry.read_zip(layer, 1).unwrap(), layer_zip(b"one"));
     assert_eq!(kind(registry.read_zip(layer, 99)), ErrorKind::NotFound);
