@@ -1,5 +1,7 @@
 //! Whose credentials are used, and what happens without any.
 
+use sha2::{Digest, Sha256};
+
 use crate::aws::{ACCOUNT, KEY, assert_live, layer, project, publish};
 use crate::support::proxy::Proxy;
 use crate::support::{Space, moto};
@@ -51,6 +53,10 @@ fn each_account_has_its_own_versions_and_receipts() {
     assert_live("accounts", &regions, &[1]);
 }
 
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[test]
 fn every_kind_of_profile_is_understood() {
     let proxy = Proxy::start();
@@ -68,9 +74,35 @@ fn every_kind_of_profile_is_understood() {
          [profile web]\nregion = us-east-1\nrole_arn = arn:aws:iam::{OTHER}:role/x\n\
          web_identity_token_file = {root}/token\n"
     );
+    // Tokens as `aws sso login` and `aws login` leave them; the files are named after what they are for.
+    let session = "arn:aws:sts::123456789012:assumed-role/someone/me";
+    let config = format!(
+        "{config}[profile sso]\nregion = us-east-1\nsso_session = company\nsso_account_id = {ACCOUNT}\n\
+         sso_role_name = publisher\n[sso-session company]\nsso_region = us-east-1\n\
+         sso_start_url = https://company.example/start\n\
+         [profile login]\nregion = us-east-1\nlogin_session = {session}\n"
+    );
+    let login = format!(
+        r#"{{"accessToken": {{"accessKeyId": "{KEY}", "secretAccessKey": "s", "sessionToken": "t", "accountId": "{ACCOUNT}",
+           "expiresAt": "2099-01-01T00:00:00Z"}}, "tokenType": "aws_sigv4", "refreshToken": "r", "idToken": "i",
+           "clientId": "arn:aws:signin:::devtools/same-device", "dpopKey": "k"}}"#
+    );
+    space.write(&format!("home/.aws/login/cache/{}.json", sha256(session)), &login);
+    // SHA-1 of `company`.
+    let sso = r#"{"accessToken": "token", "expiresAt": "2099-01-01T00:00:00Z"}"#;
+    space.write("home/.aws/sso/cache/71b21161ffa1e6516bcc072aaf5ef38cbe85b511.json", sso);
     space.write("aws-config", &config);
     space.set("AWS_CONFIG_FILE", &format!("{root}/aws-config"));
-    for (profile, account) in [("static", ACCOUNT), ("process", ACCOUNT), ("role", OTHER), ("web", OTHER)] {
+    space.set("HOME", &format!("{root}/home"));
+    let profiles = [
+        ("static", ACCOUNT),
+        ("process", ACCOUNT),
+        ("role", OTHER),
+        ("web", OTHER),
+        ("sso", ACCOUNT),
+        ("login", ACCOUNT),
+    ];
+    for (profile, account) in profiles {
         let mut arguments = crate::aws::arguments("profiles", &["us-east-1"]);
         arguments.extend(["--profile", profile]);
         let ran = space.run(&arguments).status(0);
@@ -79,6 +111,7 @@ fn every_kind_of_profile_is_understood() {
         assert!(report.contains(&arn), "{profile}: {ran:?} {report}");
     }
     assert_live("profiles", &["us-east-1"], &[1]);
+    assert!(proxy.seen().iter().any(|seen| seen.call == "sso"), "the role's keys were asked for");
 }
 
 #[test]

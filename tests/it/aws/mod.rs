@@ -5,6 +5,7 @@ mod everyday;
 mod faults;
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::shipped::{self, SAMPLE};
 use crate::support::proxy::Proxy;
@@ -149,6 +150,53 @@ fn all_regions_take_five_calls_for_each_layer_and_three_to_adopt() {
     let _ = publish(&space, "everywhere", &["all"]).status(0);
     let calls = proxy.calls();
     assert_eq!((calls.get("publish"), calls.values().sum::<usize>()), (None, 3 * published + 1), "{calls:?}");
+}
+
+#[test]
+fn memory_is_that_of_the_uploads_in_flight_whatever_the_number_of_regions() {
+    const MIB: u64 = 1 << 20;
+    const IN_FLIGHT: u64 = 4;
+    let proxy = Proxy::start();
+    let space = project(&proxy);
+    // Bytes that deflate cannot make fewer.
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(12 << 20)
+    .collect();
+    std::fs::write(space.root().join(SAMPLE).join("collector/noise.bin"), noise).expect("a file");
+    let code = "package main\n\nimport _ \"embed\"\n\n//go:embed noise.bin\nvar noise string\n\nfunc init() {\n\tif len(noise) == 1 {\n\t\tpanic(noise)\n\t}\n}\n";
+    space.write(&format!("{SAMPLE}/collector/noise.go"), code);
+    let pid = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let peak = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let (of, seen) = (pid.clone(), peak.clone());
+    proxy.rule(move |_, _| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", of.load(SeqCst))).unwrap_or_default();
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        seen.fetch_max(peak.unwrap_or(0) * 1024, SeqCst);
+        None
+    });
+    let regions =
+        ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1"];
+    // Built beforehand, so that what is measured is publishing.
+    let mut build = arguments("large", &[]);
+    build.extend(["--skip-publish"]);
+    let _ = space.run(&build).status(0);
+    let child =
+        space.command(&arguments("large", &regions)).stdout(std::process::Stdio::piped()).spawn().expect("starts");
+    pid.store(child.id(), SeqCst);
+    let ran = Ran::from(child.wait_with_output().expect("ends")).status(0);
+    assert_eq!(ran.ended("ran").iter().filter(|node| node.starts_with("published")).count(), 16, "{ran:?}");
+    let zip = shipped::bytes(&space, "build/collector-amd64-minimal.zip").len() as u64;
+    let bound = zip + 4 * zip * IN_FLIGHT;
+    let peak = peak.load(SeqCst);
+    assert!(zip > 12 * MIB && peak > zip, "{zip} {peak}");
+    assert!(peak <= bound, "{} MiB at most, the zip has {}, {} are allowed", peak / MIB, zip / MIB, bound / MIB);
+    let line = format!("published {zip} bytes to 16 places with at most {peak} bytes of memory\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).ok();
 }
 
 #[test]

@@ -171,6 +171,13 @@ fn as_on_aws(request: &Request, head: &[u8], body: &[u8], shared: &Shared) -> Op
             let settings = json!({"AccountLimit": {"TotalCodeSize": 80_530_636_800_u64}, "AccountUsage": {"TotalCodeSize": 1_073_741_824}});
             return Some(message(200, settings.to_string().as_bytes()));
         }
+        "sso" => {
+            let keys = json!({"roleCredentials": {
+                "accessKeyId": crate::aws::KEY, "secretAccessKey": "s", "sessionToken": "t",
+                "expiration": 4_070_908_800_000_u64,
+            }});
+            return Some(message(200, keys.to_string().as_bytes()));
+        }
         "permit" => {
             let (_, policy) = moto::get_as(head, &request.path);
             let held: Value = serde_json::from_str(policy["Policy"].as_str().unwrap_or_default()).unwrap_or_default();
@@ -295,6 +302,7 @@ fn describe(head: &[u8], body: &[u8]) -> Request {
         ("GET", plain) if plain.contains("/versions/") => "get",
         ("GET", plain) if plain.starts_with(ZIPS) => "zip",
         ("GET", plain) if plain.contains("account-settings") => "storage",
+        ("GET", "/federation/credentials") => "sso",
         ("DELETE", _) => "delete",
         ("GET", plain) if plain.ends_with("/layers") => "layers",
         _ => "other",

@@ -9,6 +9,7 @@ mod failure;
 mod pace;
 mod policy;
 mod table;
+mod upload;
 
 use std::time::Duration;
 
@@ -137,7 +138,9 @@ impl LayerRegistry for AwsRegistry {
         check_layer(layer, &what)?;
         let (architectures, runtimes) =
             check_version(new).map_err(|problem| RegistryError::new(ErrorKind::Invalid, &what, problem))?;
-        let content = LayerVersionContentInput::builder().zip_file(Blob::new(new.zip)).build();
+        // The zip comes in afterwards.
+        let content = LayerVersionContentInput::builder().zip_file(Blob::new([])).build();
+        let upload = upload::Upload::of(new.zip);
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let architectures: Vec<Architecture> = architectures.iter().map(|name| name.as_str().into()).collect();
         let runtimes: Vec<Runtime> = runtimes.iter().map(|name| name.as_str().into()).collect();
@@ -152,6 +155,7 @@ impl LayerRegistry for AwsRegistry {
                 .set_compatible_runtimes((!runtimes.is_empty()).then_some(runtimes))
                 .customize()
                 .config_override(once(self.upload_timeout))
+                .map_request(move |request| upload.put_into(request))
                 .send()
         });
         let made = answer.map_err(|error| failure::of(&what, &layer.region, &error))?;
