@@ -40,6 +40,8 @@ pub struct Answer {
 
 /// The fact of a `publish` that holds its number.
 pub(in crate::exec) const VERSION: &str = "version";
+/// The fact of a `publish` that holds when its version was published, in seconds since 1970.
+pub(in crate::exec) const CREATED: &str = "created";
 /// The fact of a `publish` that was left undone, and why.
 pub const PASSED_OVER: &str = "passed-over";
 

@@ -156,7 +156,8 @@ fn produced(publish: &Publish, publication: &Publication, job: &Job, done: Recon
         ("distribution", job.fact("layer", "distribution")?.to_owned()),
         ("collector-version", job.fact("layer", "collector-version")?.to_owned()),
     ];
-    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let created = done.version.listed.created.map(|at| (receipt::CREATED, at.to_string()));
+    let facts = facts.into_iter().chain(created).map(|(name, value)| (name.to_owned(), value)).collect();
     Ok(Produced { facts, warnings: done.warnings, ..Produced::default() })
 }
 

@@ -12,6 +12,7 @@ use crate::action::result::{ActionResult, Content, FileContent, Listing, Output}
 use crate::exec::api::{Dep, Job, Produced, WorkError, World};
 use crate::exec::kinds::package::BUILD_MS;
 use crate::exec::outputs;
+use crate::exec::receipt;
 use crate::exec::receipt::PASSED_OVER;
 use crate::graph::node::Report;
 use crate::layer::release::maps;
@@ -67,6 +68,8 @@ struct Publication<'a> {
     arn: &'a str,
     layer_name: &'a str,
     version: u64,
+    /// Seconds since 1970, where the registry says so.
+    created: Option<u64>,
     public: bool,
     code_sha256: &'a str,
     registry: &'a str,
@@ -232,6 +235,7 @@ impl<'a> Publication<'a> {
             arn: result.fact("arn")?,
             layer_name: result.fact("layer-name")?,
             version: result.fact("version")?.parse().ok()?,
+            created: result.fact(receipt::CREATED).and_then(|at| at.parse().ok()),
             public: result.fact("public") == Some("true"),
             code_sha256: result.fact("code-sha256")?,
             registry: result.fact("registry")?,
@@ -305,6 +309,7 @@ pub(super) mod tests {
             arn,
             layer_name: "ocel",
             version: 1,
+            created: Some(951_782_400),
             public: true,
             code_sha256: "sum",
             registry: "aws",
@@ -326,9 +331,9 @@ pub(super) mod tests {
              | --- | --- | --- | --- | --- | --- | --- | --- |\n\
              | minimal | amd64 | v0.145.0 | 12.1 MB | 37.0 MB | 2 | `00ff` | 61.2 s |\n\
              \n## Published\n\n\
-             | Distribution | Architecture | Region | ARN | Version | Access | Size | SHA-256 |\n\
-             | --- | --- | --- | --- | --- | --- | --- | --- |\n\
-             | minimal | amd64 | eu-west-1 | `layer:eu-west-1:x:1` | 1 | public | 12.1 MB | `00ff` |\n\
+             | Distribution | Architecture | Region | ARN | Version | Published | Access | Size | SHA-256 |\n\
+             | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n\
+             | minimal | amd64 | eu-west-1 | `layer:eu-west-1:x:1` | 1 | – | public | 12.1 MB | `00ff` |\n\
              \n## Failed\n\n| Node | Reason |\n| --- | --- |\n\
              | `published[minimal,amd64,me-south-1]` | connection<br>refused \\| retry |\n\
              \n## Worth a look\n\n| Layer | Finding |\n| --- | --- |\n\

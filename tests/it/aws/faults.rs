@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::aws::{KEY, arguments, assert_live, layer, project, publish};
+use crate::aws::{KEY, arguments, assert_live, elsewhere, layer, project, publish};
 use crate::support::proxy::{Fault, Proxy, Request};
 use crate::support::{Ran, Space, moto};
 
@@ -13,9 +13,13 @@ fn first(call: &'static str, fault: Fault) -> impl Fn(&Request, usize) -> Option
 
 #[test]
 fn row_59_an_answer_that_is_lost_makes_no_second_version() {
-    for (name, fault) in
-        [("dropped", Fault::DropAnswer), ("hung", Fault::Hang), ("failed-after", Fault::AnswerAfter(502))]
-    {
+    for (name, fault) in [
+        ("dropped", Fault::DropAnswer),
+        ("hung", Fault::Hang),
+        ("failed-after", Fault::AnswerAfter(502)),
+        ("cut", Fault::HalfAnswer),
+        ("garbled", Fault::Garbled),
+    ] {
         let proxy = Proxy::start();
         let mut space = project(&proxy);
         space.set("OCELOT_AWS_UPLOAD_TIMEOUT", "3");
@@ -35,6 +39,20 @@ fn run_to_the_end(space: &Space, proxy: &Proxy, arguments: &[&str]) {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
     proxy.victim(child.id());
     child.wait().expect("it ends");
+}
+
+#[test]
+fn row_61_nobody_listens_and_a_slow_answer() {
+    let proxy = Proxy::start();
+    let mut space = project(&proxy);
+    proxy.rule(|request, _| (request.call == "publish" || request.call == "list").then_some(Fault::Drip));
+    let _ = publish(&space, "dripped", &["us-east-1"]).status(0);
+    assert_live("dripped", &["us-east-1"], &[1]);
+    // A port that was just given back.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    space.set("AWS_ENDPOINT_URL", &format!("http://{closed}"));
+    let ran = publish(&space, "refused", &["us-east-1"]).status(3);
+    assert!(ran.stderr.contains("cannot connect") && ran.stderr.contains("when AWS can be reached"), "{}", ran.stderr);
 }
 
 #[test]
@@ -133,7 +151,7 @@ fn row_62_a_version_that_is_not_seen_yet_is_waited_for_and_an_equal_statement_ac
 #[test]
 fn row_63_of_two_publishers_at_once_one_version_stands() {
     let proxy = Proxy::start();
-    let spaces = [project(&proxy), project(&proxy)];
+    let spaces = [elsewhere(&proxy), elsewhere(&proxy)];
     let mut arguments = arguments("race", &["us-east-1"]);
     let at = arguments.iter().position(|argument| *argument == "arm64").expect("both architectures");
     arguments.drain(at - 1..=at);

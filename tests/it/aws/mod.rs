@@ -18,6 +18,19 @@ pub(crate) const ACCOUNT: &str = "123456789012";
 /// A project whose AWS is the proxy. What it builds is in a cache that all these tests share, and that has the layers of
 /// `minimal` already: they are about what happens afterwards.
 pub(crate) fn project(proxy: &Proxy) -> Space {
+    let (mut space, built) = unbuilt(proxy);
+    space.share_cache(built);
+    space
+}
+
+/// As [`project`], with a cache of its own: another machine.
+pub(crate) fn elsewhere(proxy: &Proxy) -> Space {
+    let (mut space, built) = unbuilt(proxy);
+    space.copy_cache(built);
+    space
+}
+
+fn unbuilt(proxy: &Proxy) -> (Space, &'static Space) {
     static BUILT: OnceLock<Space> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let space = shipped::project();
@@ -25,13 +38,12 @@ pub(crate) fn project(proxy: &Proxy) -> Space {
         space
     });
     let mut space = shipped::project();
-    space.share_cache(built);
     for (name, value) in
         [("AWS_ACCESS_KEY_ID", KEY), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_ENDPOINT_URL", &proxy.url())]
     {
         space.set(name, value);
     }
-    space
+    (space, built)
 }
 
 /// The arguments that build both architectures of `minimal` under this layer name.

@@ -73,6 +73,14 @@ impl Space {
         self.dir.path().join("cache")
     }
 
+    /// Takes what another project's cache holds now, into a cache of its own.
+    pub fn copy_cache(&mut self, other: &Self) {
+        let to = self.dir.path().join("own-cache");
+        let copied = Command::new("cp").arg("-a").args([other.cache(), to.clone()]).status().expect("cp");
+        assert!(copied.success(), "cp");
+        self.set("XDG_CACHE_HOME", to.to_str().expect("a UTF-8 path"));
+    }
+
     /// Takes another project's cache.
     pub fn share_cache(&mut self, other: &Self) {
         self.set("XDG_CACHE_HOME", other.cache().to_str().expect("a UTF-8 path"));

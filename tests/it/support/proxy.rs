@@ -34,6 +34,12 @@ pub enum Fault {
     DropAnswer,
     /// It is passed on, and no answer ever comes.
     Hang,
+    /// It is passed on, and half of the answer comes.
+    HalfAnswer,
+    /// It is passed on, and an answer comes that is none.
+    Garbled,
+    /// It is passed on, and the answer comes byte by byte.
+    Drip,
     /// It is passed on, and this status comes in place of the answer.
     AnswerAfter(u16),
     /// It is not passed on; this status and error code come.
@@ -150,6 +156,16 @@ fn serve(stream: &TcpStream, shared: &Shared) {
         Some(Fault::DropAnswer) => {}
         // Ends when the client gives up.
         Some(Fault::Hang) => drop((&*stream).read(&mut [0])),
+        Some(Fault::HalfAnswer) => drop((&*stream).write_all(&[head.as_slice(), &body[..body.len() / 2]].concat())),
+        Some(Fault::Garbled) => {
+            let garbled: Vec<u8> = body.iter().map(|byte| byte ^ 0x15).collect();
+            (&*stream).write_all(&[head.as_slice(), &garbled].concat()).ok();
+        }
+        Some(Fault::Drip) => {
+            stream.set_nodelay(true).ok();
+            let sent = head.iter().chain(&body).try_for_each(|byte| (&*stream).write_all(&[*byte]));
+            sent.ok();
+        }
         Some(Fault::AnswerAfter(status)) => answer(stream, status, "Unknown"),
         Some(Fault::KillAfter) => kill(shared),
         _ => {

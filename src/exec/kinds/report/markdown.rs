@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::base::clock::format_utc;
 use crate::exec::kinds::report::{OtherOutput, Shown};
 use crate::layer::release::table::{code, megabytes, table};
 
@@ -32,12 +33,14 @@ impl Shown<'_> {
                 publication.region.to_owned(),
                 code(publication.arn),
                 publication.version.to_string(),
+                publication.created.map_or("–".to_owned(), |at| format!("{} UTC", format_utc(at))),
                 if publication.public { "public" } else { "private" }.to_owned(),
                 layer.map_or("–".to_owned(), |layer| megabytes(layer.size)),
                 code(layer.and_then(|layer| layer.sha256).unwrap_or(publication.code_sha256)),
             ]
         });
-        let header = ["Distribution", "Architecture", "Region", "ARN", "Version", "Access", "Size", "SHA-256"];
+        let header =
+            ["Distribution", "Architecture", "Region", "ARN", "Version", "Published", "Access", "Size", "SHA-256"];
         section(&mut text, "Published", &header, publications);
         let others = self.others.iter().flat_map(|other| {
             let name = |output: &OtherOutput<'_>| vec![code(other.node), code(output.name), megabytes(output.size)];

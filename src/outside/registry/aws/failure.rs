@@ -65,6 +65,8 @@ fn answered(region: &str, status: u16, code: &str, said: String) -> (ErrorKind, 
         _ if unknown_token || code == "ExpiredTokenException" => (ErrorKind::Denied, said),
         (404, _) => (ErrorKind::NotFound, said),
         (409, _) => (ErrorKind::Conflict, said),
+        // It says that all went well, and cannot be read: it may have been done.
+        (..300, _) => (ErrorKind::Ambiguous, format!("an answer {status} that cannot be read")),
         (500.., _) => (ErrorKind::Ambiguous, said),
         _ => (ErrorKind::Invalid, said),
     }
@@ -129,6 +131,7 @@ mod tests {
             (413, "RequestEntityTooLarge", ErrorKind::Invalid),
             (500, "ServiceException", ErrorKind::Ambiguous),
             (502, "", ErrorKind::Ambiguous),
+            (201, "", ErrorKind::Ambiguous),
         ] {
             assert_eq!(kind("eu-west-1", status, code), expected, "{status} {code}");
         }
