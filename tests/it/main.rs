@@ -29,6 +29,8 @@ mod published;
 mod quickstart;
 mod registry;
 mod rows;
+#[allow(unreachable_pub, reason = "shared by the modules of this binary")]
+mod runner;
 mod schema;
 mod shipped;
 mod smoke;
