@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::outside::registry::aws::credentials::{endpoint, files, fingerprint};
-use crate::outside::registry::aws::{Account, AwsRegistry};
+use crate::outside::registry::aws::{Account, AwsRegistry, GithubIdentity};
 use crate::outside::registry::directory::DirectoryRegistry;
 use crate::outside::registry::{ErrorKind, LayerRegistry, Place, RegistryError};
 use crate::store::atomic;
@@ -31,6 +31,7 @@ pub type Env = BTreeMap<String, String>;
 pub struct Registries {
     root: PathBuf,
     profile: Option<String>,
+    identity: Option<GithubIdentity>,
     upload_timeout: Option<Duration>,
     offline: bool,
     /// Whose the credentials of this run are, once it was asked.
@@ -44,7 +45,15 @@ impl Registries {
         let profile = env.get("AWS_PROFILE").filter(|name| !name.is_empty()).cloned();
         let seconds = env.get(UPLOAD_TIMEOUT).and_then(|text| text.trim().parse().ok());
         let upload_timeout = seconds.map(Duration::from_secs);
-        Self { root: root.to_owned(), profile, upload_timeout, offline, owner: OnceLock::new(), aws: OnceLock::new() }
+        Self {
+            root: root.to_owned(),
+            profile,
+            identity: GithubIdentity::of(&variable(env)),
+            upload_timeout,
+            offline,
+            owner: OnceLock::new(),
+            aws: OnceLock::new(),
+        }
     }
 
     /// The store of a setting: `aws`, or `directory:PATH`.
@@ -74,8 +83,9 @@ impl Registries {
             let problem = "the network is not to be used (`--offline`)";
             return Err(RegistryError::new(ErrorKind::Denied, "reach AWS Lambda", problem));
         }
-        let made =
-            self.aws.get_or_init(|| AwsRegistry::new(self.profile.as_deref(), self.upload_timeout).map(Arc::new));
+        let made = self.aws.get_or_init(|| {
+            AwsRegistry::new(self.profile.as_deref(), self.identity.clone(), self.upload_timeout).map(Arc::new)
+        });
         made.clone()
     }
 

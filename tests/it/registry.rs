@@ -67,7 +67,7 @@ fn aws_does_what_every_store_has_to() {
 #[test]
 fn the_suite_over_aws() {
     if std::env::var_os(IN_CHILD).is_some() {
-        run(&AwsRegistry::new(None, None).unwrap());
+        run(&AwsRegistry::new(None, None, None).unwrap());
     }
 }
 

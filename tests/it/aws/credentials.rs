@@ -115,6 +115,35 @@ fn every_kind_of_profile_is_understood() {
 }
 
 #[test]
+fn a_job_of_github_becomes_its_role_by_one_exchange() {
+    let proxy = Proxy::start();
+    let mut space = project(&proxy);
+    space.unset("AWS_ACCESS_KEY_ID");
+    space.unset("AWS_SECRET_ACCESS_KEY");
+    space.set("ACTIONS_ID_TOKEN_REQUEST_URL", &format!("{}/token?job=1", proxy.url()));
+    space.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request-token");
+    space.set("OCELOT_PUBLISH_ROLE_ARN", &format!("arn:aws:iam::{OTHER}:role/publisher"));
+    let ran = publish(&space, "github-job", &["us-east-1", "eu-west-1"]).status(0);
+    let arn = format!("arn:aws:lambda:eu-west-1:{OTHER}:layer:{}:1", layer("github-job", "amd64"));
+    assert!(ran.stdout.contains(&arn), "{ran:?}");
+    let calls = proxy.calls();
+    assert_eq!((calls["token"], calls["credentials"], calls["account"]), (1, 1, 1), "{calls:?}");
+    // A token that is not given out, and a role that is not, are told before anything is built.
+    space.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "another");
+    space.remove("build");
+    let ran = publish(&space, "github-job2", &["us-east-1"]).status(3);
+    assert!(ran.stderr.contains("no identity token") && ran.stderr.contains("id-token: write"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("an-identity-token") && !ran.stderr.contains("another"), "{}", ran.stderr);
+    space.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request-token");
+    proxy.rule(|request, _| {
+        (request.call == "credentials").then_some(crate::support::proxy::Fault::Answer(403, "AccessDenied"))
+    });
+    let ran = publish(&space, "github-job2", &["us-east-1"]).status(3);
+    assert!(ran.stderr.contains("role/publisher was not given") && ran.stderr.contains("oidc setup"), "{}", ran.stderr);
+    assert!(!space.exists("build"), "nothing was built");
+}
+
+#[test]
 fn row_64_without_credentials_nothing_is_built() {
     let proxy = Proxy::start();
     let mut space = project(&proxy);

@@ -187,6 +187,13 @@ fn as_on_aws(request: &Request, head: &[u8], body: &[u8], shared: &Shared) -> Op
             let settings = json!({"AccountLimit": {"TotalCodeSize": 80_530_636_800_u64}, "AccountUsage": {"TotalCodeSize": 1_073_741_824}});
             return Some(message(200, settings.to_string().as_bytes()));
         }
+        "token" => {
+            let asked = String::from_utf8_lossy(head).to_ascii_lowercase();
+            let allowed = asked.contains("authorization: bearer request-token")
+                && request.path == "/token?job=1&audience=sts.amazonaws.com";
+            let token = json!({"value": "an-identity-token"}).to_string();
+            return Some(message(if allowed { 200 } else { 401 }, token.as_bytes()));
+        }
         "sso" => {
             let keys = json!({"roleCredentials": {
                 "accessKeyId": crate::aws::KEY, "secretAccessKey": "s", "sessionToken": "t",
@@ -319,6 +326,7 @@ fn describe(head: &[u8], body: &[u8]) -> Request {
         ("GET", plain) if plain.starts_with(ZIPS) => "zip",
         ("GET", plain) if plain.contains("account-settings") => "storage",
         ("GET", "/federation/credentials") => "sso",
+        ("GET", "/token") => "token",
         ("DELETE", _) => "delete",
         ("GET", plain) if plain.ends_with("/layers") => "layers",
         _ => "other",

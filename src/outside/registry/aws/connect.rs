@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::{Builder, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
@@ -14,6 +15,7 @@ use aws_smithy_types::retry::RetryConfig;
 use tokio::runtime::Runtime;
 
 use crate::layer::regions::Partition;
+use crate::outside::registry::aws::github::{GithubCredentials, GithubIdentity};
 use crate::outside::registry::aws::{failure, pace::Pace, table};
 use crate::outside::registry::{ErrorKind, RegistryError};
 
@@ -62,7 +64,7 @@ impl Connection {
     ///
     /// The SDK reads the process's own environment, which is what the caller's is a copy of; the profile is passed, since
     /// it may come from the command line.
-    pub(super) fn new(profile: Option<&str>) -> Result<Self, RegistryError> {
+    pub(super) fn new(profile: Option<&str>, identity: Option<GithubIdentity>) -> Result<Self, RegistryError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime =
             runtime.map_err(|error| RegistryError::new(ErrorKind::Io, "start the AWS clients", error.to_string()))?;
@@ -82,7 +84,14 @@ impl Connection {
         if let Some(profile) = profile {
             loader = loader.profile_name(profile);
         }
-        let config = runtime.block_on(loader.load());
+        let config = match identity {
+            None => runtime.block_on(loader.load()),
+            Some(identity) => {
+                let without = runtime.block_on(loader.no_credentials().load());
+                let provider = SharedCredentialsProvider::new(GithubCredentials::new(identity, without.clone()));
+                without.into_builder().credentials_provider(provider).build()
+            }
+        };
         Ok(Self { runtime, config, clients: Mutex::default(), pace: Pace::default(), started: Instant::now() })
     }
 

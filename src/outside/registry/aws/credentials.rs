@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 /// Variables that decide which credentials are used, and where.
-pub const VARIABLES: [&str; 17] = [
+pub const VARIABLES: [&str; 18] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_CONFIG_FILE",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -24,6 +24,7 @@ pub const VARIABLES: [&str; 17] = [
     "AWS_USE_FIPS_ENDPOINT",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "HOME",
+    "OCELOT_PUBLISH_ROLE_ARN",
 ];
 
 /// Settings whose values are secrets, or change with every refresh.

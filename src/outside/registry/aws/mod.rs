@@ -6,6 +6,7 @@
 mod connect;
 pub mod credentials;
 mod failure;
+mod github;
 mod pace;
 mod policy;
 mod table;
@@ -17,6 +18,7 @@ use aws_sdk_lambda::primitives::{Blob, DateTime, DateTimeFormat as Format};
 use aws_sdk_lambda::types::{Architecture, LayerVersionContentInput, LayerVersionContentOutput, Runtime};
 
 pub use connect::Account;
+pub use github::GithubIdentity;
 pub use table::TableState;
 
 use crate::outside::download;
@@ -53,14 +55,18 @@ pub struct AwsRegistry {
 }
 
 impl AwsRegistry {
-    /// With the credentials that the environment and the shared files give, or those of this profile. Nothing is sent.
-    /// `upload_timeout` is how long an upload may take.
+    /// With the credentials that the environment and the shared files give, or those of this profile, or of a job of
+    /// GitHub's. Nothing is sent. `upload_timeout` is how long an upload may take.
     ///
     /// # Errors
     /// If the clients cannot be started.
-    pub fn new(profile: Option<&str>, upload_timeout: Option<Duration>) -> Result<Self, RegistryError> {
+    pub fn new(
+        profile: Option<&str>,
+        identity: Option<GithubIdentity>,
+        upload_timeout: Option<Duration>,
+    ) -> Result<Self, RegistryError> {
         let upload_timeout = upload_timeout.unwrap_or(UPLOAD_TIMEOUT);
-        Ok(Self { connection: Connection::new(profile)?, upload_timeout })
+        Ok(Self { connection: Connection::new(profile, identity)?, upload_timeout })
     }
 
     /// Asks AWS whose credentials these are: in the region that is set, else in the partition of `near`, since
