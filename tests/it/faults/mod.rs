@@ -8,6 +8,7 @@ mod damage;
 mod disk;
 mod links;
 mod page;
+mod power;
 mod processes;
 mod read_only;
 mod secrets;

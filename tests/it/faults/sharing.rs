@@ -1,5 +1,6 @@
 //! Several runs at once: one workspace, one cache, a collector beside them, and file systems without locks.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,6 +30,45 @@ fn row_01_killed_at_any_call_that_changes_files_the_next_run_is_right() {
             assert!(at < 400, "{call} has no end");
         }
     }
+}
+
+/// Kills a run at its calls into the system, whatever they are: every `step`-th of each thread, until a run gets to its end.
+/// What a run had said of a node before it was killed stands: only what was in flight is done again.
+fn killed_at_calls(step: usize) -> usize {
+    let (mut at, mut kills) = (1, 0);
+    loop {
+        let space = chain();
+        let inject = format!("inject=all:signal=KILL:when={at}");
+        let strace = ["strace", "-qq", "-f", "-o", "/dev/null", "-e", &inject];
+        let ran = run_wrapped(&space, &strace, &["run", "-j", "1", "--output", "json"]);
+        let whole = ran.stdout.lines().filter(|line| line.ends_with('}'));
+        let events = whole.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let ended = events.filter(|event| event["event"] == "ended" && event["end"] == "ran");
+        let ended: Vec<String> = ended.map(|event| event["node"].as_str().unwrap_or_default().to_owned()).collect();
+        let next = space.json(&["-j", "1"]).status(0);
+        assert_chain(&space);
+        let again = next.ended("ran");
+        assert!(ended.iter().all(|node| !again.contains(node)), "{at}: {ended:?} and again {again:?}");
+        assert_eq!(space.build(&[]), counts(0, 0, 4), "{at}");
+        if ran.status == 0 {
+            return kills;
+        }
+        kills += 1;
+        at += step;
+        assert!(at < 100_000, "it has no end");
+    }
+}
+
+#[test]
+fn row_01_killed_at_any_call_nothing_that_was_said_is_done_again() {
+    if !has("row 1", &["strace"]) {
+        return;
+    }
+    // Every single call takes minutes; CI asks for it once.
+    let every = std::env::var("OCELOT_TEST_EVERY_CALL").is_ok();
+    let kills = killed_at_calls(if every { 1 } else { 13 });
+    assert!(kills >= 5, "{kills} kills");
+    writeln!(std::io::stderr(), "killed at {kills} calls").ok();
 }
 
 #[test]
