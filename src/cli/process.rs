@@ -12,6 +12,9 @@ use crate::store::cache::Cache;
 use crate::store::cache_options::{Access, CacheOptions};
 use crate::store::fs::RealFs;
 
+/// Set to `1`, a cache that others could have filled is used all the same: for machines whose users trust each other.
+pub(in crate::cli) const TRUST_CACHE: &str = "OCELOT_TRUST_CACHE";
+
 /// Whether the variables say that GitHub Actions runs this.
 pub(in crate::cli) fn is_github(env: &BTreeMap<String, String>) -> bool {
     env.get("GITHUB_ACTIONS").is_some_and(|value| value == "true")
@@ -46,7 +49,9 @@ impl Process {
     /// If its folder cannot be trusted.
     pub(in crate::cli) fn open_cache(&self, access: Access, scratch: Option<PathBuf>) -> Result<Cache, Stop> {
         let today = u32::try_from(self.clock.unix_seconds() / 86_400).unwrap_or(0);
-        let options = CacheOptions { access, scratch, ..CacheOptions::new(self.user_cache().join("store"), today) };
+        let trust_any_owner = self.env.get(TRUST_CACHE).is_some_and(|value| value == "1");
+        let new = CacheOptions::new(self.user_cache().join("store"), today);
+        let options = CacheOptions { access, scratch, trust_any_owner, ..new };
         Cache::open(Arc::new(RealFs), options).map_err(Stop::environment)
     }
 }

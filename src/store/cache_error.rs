@@ -20,7 +20,7 @@ pub enum CacheError {
         owner: u32,
     },
     /// Anybody can write to the cache folder, so its entries could be planted.
-    #[error("the cache folder {} can be written by every user: run `chmod 700 {}`", .path.display(), .path.display())]
+    #[error("the cache folder {} can be written by every user: run `chmod 700 {}`, or set OCELOT_TRUST_CACHE=1 if all of them may fill it", .path.display(), .path.display())]
     WorldWritable {
         /// The cache folder.
         path: PathBuf,

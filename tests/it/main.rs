@@ -35,6 +35,7 @@ mod schema;
 mod shipped;
 mod smoke;
 mod snapshot;
+mod soak;
 mod timeline;
 mod upstream;
 mod verdicts;

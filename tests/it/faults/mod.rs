@@ -11,6 +11,7 @@ mod page;
 mod power;
 mod processes;
 mod read_only;
+mod registry;
 mod secrets;
 mod sharing;
 mod sizes;
