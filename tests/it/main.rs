@@ -26,6 +26,7 @@ mod page;
 mod pipelines;
 mod process;
 mod quickstart;
+mod release;
 mod rows;
 mod schema;
 mod shipped;
