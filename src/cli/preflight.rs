@@ -1,8 +1,8 @@
-//! Before anything is built for AWS: are there credentials, and are they of an account that may be published to?
+//! Before anything is built for AWS or GitHub: are there credentials, and are they of an account that may be published to?
 //!
 //! A build takes minutes, and nobody wants to learn at its end that a login has expired.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::action::verdict::{Decision, Verdict};
@@ -13,16 +13,19 @@ use crate::cli::process::Process;
 use crate::cli::settings::settings;
 use crate::cli::workspace::Workspace;
 use crate::exec::registries::{AWS, Registries};
-use crate::graph::node::{Kind, Publish};
+use crate::graph::node::{Kind, Publish, Release};
 use crate::layer::limits::check_runtimes;
 use crate::layer::regions::Partition;
+use crate::outside::github;
 use crate::outside::registry::aws::{Account, TableState};
 use crate::outside::registry::{ErrorKind, RegistryError};
 
-/// Looks at the wanted `publish` nodes, and if one of AWS has something to do, asks whose the credentials are.
+/// Looks at the wanted `publish` and `release` nodes, and if one of AWS has something to do, asks whose the credentials
+/// are.
 ///
 /// # Errors
-/// Runtimes that Lambda does not take; no credentials, or those of another account or partition than is wanted.
+/// Runtimes that Lambda does not take; no credentials, or those of another account or partition than is wanted; a release
+/// without a repository or a token.
 pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, registries: &Registries) -> Result<(), Stop> {
     let graph = Arc::clone(&workspace.session.graph);
     let wanted = workspace.wanted.clone();
@@ -36,11 +39,20 @@ pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, regist
         check_runtimes(publish.runtimes.iter().map(String::as_str))
             .map_err(|error| Stop::usage(format!("`{}`: {error}", graph.node(id).name)))?;
     }
-    if !publishes().any(|(_, publish)| publish.registry == AWS) {
+    let releases = || {
+        graph.ids().filter(|id| wanted[id.index()]).filter_map(|id| match &graph.node(id).kind {
+            Kind::Release(release) => Some((id, release.as_ref())),
+            _ => None,
+        })
+    };
+    if releases().next().is_none() && !publishes().any(|(_, publish)| publish.registry == AWS) {
         return Ok(());
     }
     let plan = verdicts(process, workspace)?;
     let is_due = |decision: &Decision| decision.verdict != Verdict::Fresh;
+    for (id, release) in releases().filter(|(id, _)| plan.decisions[id.index()].as_ref().is_some_and(is_due)) {
+        can_release(&graph.node(id).name, release, &process.env, process.common.offline)?;
+    }
     let due: Vec<&Publish> = publishes()
         .filter(|(id, publish)| publish.registry == AWS && plan.decisions[id.index()].as_ref().is_some_and(is_due))
         .map(|(_, publish)| publish)
@@ -77,6 +89,21 @@ fn no_account(error: RegistryError) -> Stop {
     Stop::environment(error).hint(hint)
 }
 
+/// Whether there is what a release on GitHub needs: a repository, a token, and a network.
+fn can_release(name: &str, release: &Release, env: &BTreeMap<String, String>, offline: bool) -> Result<(), Stop> {
+    let stop = |problem: &str| Stop::environment(format!("`{name}`: {problem}"));
+    if offline {
+        return Err(stop("a release is on GitHub, and the network is not to be used (`--offline`)")
+            .hint("leave the release out of the targets, or the option"));
+    }
+    github::Place::of(env, &release.repo).map_err(|problem| stop(&problem))?;
+    match env.get(github::TOKEN).is_some_and(|token| !token.trim().is_empty()) {
+        true => Ok(()),
+        false => Err(stop("GITHUB_TOKEN is not set, and a release on GitHub needs it")
+            .hint("set it to a token with `contents: write` for the repository; nothing was built or published")),
+    }
+}
+
 /// Whether the account may be published to, and has the regions that are due.
 fn fits(account: &Account, allowed: &[String], due: &[&Publish]) -> Result<(), Stop> {
     if !allowed.is_empty() && !allowed.contains(&account.id) {
@@ -98,6 +125,7 @@ fn fits(account: &Account, allowed: &[String], due: &[&Publish]) -> Result<(), S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::exit::Exit;
 
     fn publish(region: &str) -> Publish {
         Publish {
@@ -112,6 +140,27 @@ mod tests {
             registry: AWS.into(),
             license: "Apache-2.0".into(),
             table: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_release_needs_a_repository_a_token_and_a_network() {
+        let env = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let release = Release { repo: String::new() };
+        let (repository, token) = (("GITHUB_REPOSITORY", "o/n"), ("GITHUB_TOKEN", "x"));
+        let error =
+            |env: &BTreeMap<String, String>, offline| can_release("release", &release, env, offline).unwrap_err();
+        assert!(can_release("release", &release, &env(&[repository, token]), false).is_ok());
+        for (env, offline, text) in [
+            (env(&[repository, token]), true, "--offline"),
+            (env(&[token]), false, "GITHUB_REPOSITORY"),
+            (env(&[repository]), false, "GITHUB_TOKEN"),
+            (env(&[repository, ("GITHUB_TOKEN", " ")]), false, "GITHUB_TOKEN"),
+        ] {
+            let stop = error(&env, offline);
+            assert!(stop.text.contains(text) && stop.exit == Exit::Environment, "{}", stop.text);
         }
     }
 

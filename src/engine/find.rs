@@ -9,6 +9,7 @@ use crate::base::digest::ActionDigest;
 use crate::base::id::{NodeId, PathId};
 use crate::engine::session::Session;
 use crate::exec::receipt::Effect;
+use crate::exec::release_name::release_name;
 use crate::graph::node::{Class, Kind, Node};
 
 impl Session {
@@ -29,7 +30,10 @@ impl Session {
         if node.class == Class::Effect {
             let action = manifest.action.to_hex();
             let layer = node.field("layer").next().and_then(|dep| self.result(dep)).cloned();
-            let effect = Effect { pipeline: &self.graph.name, node, action: &action, layer: layer.as_deref() };
+            let graph = Arc::clone(&self.graph);
+            let of = node.field("of").map(|dep| (graph.node(dep).as_ref(), self.result(dep).map(Arc::as_ref)));
+            let release = release_name(of).ok().flatten();
+            let effect = Effect { pipeline: &graph.name, node, action: &action, layer: layer.as_deref(), release };
             let answer = self.outside.receipt(&effect);
             for file in answer.watch {
                 if let Some(file) = file.to_str() {

@@ -101,7 +101,7 @@ impl Session {
 
 /// Whether a kind takes its dependencies' outputs from the store; a report only shows facts.
 fn reads_blobs(kind: &Kind) -> bool {
-    !matches!(kind, Kind::Report(_) | Kind::Group | Kind::Release(_))
+    !matches!(kind, Kind::Report(_) | Kind::Group)
 }
 
 /// Whether anything of a result is only in the store.

@@ -33,6 +33,8 @@ pub struct World {
     pub runner: Box<dyn CommandRunner + Send + Sync>,
     /// Says when to stop.
     pub cancel: Cancel,
+    /// The lock that this run works by; it need not exist.
+    pub lock: PathBuf,
     /// The caller's environment.
     pub env: BTreeMap<String, String>,
     /// The layer stores that nodes publish in.

@@ -11,6 +11,7 @@ mod publication;
 pub mod receipt;
 mod reconcile;
 pub mod registries;
+pub mod release_name;
 pub mod smoke;
 pub mod sources;
 #[cfg(test)]

@@ -8,14 +8,17 @@ use crate::base::clock::format_utc;
 use crate::exec::api::{Job, WorkError, World};
 use crate::exec::publication::Publication;
 use crate::exec::registries::{Env, place, watched};
+use crate::exec::release_name::release_name;
 use crate::graph::node::{Class, Kind, Node};
 use crate::layer::hashes::Sha256Sum;
+use crate::layer::release::name::ReleaseName;
+use crate::outside::github;
 use crate::outside::registry::directory::DirectoryRegistry;
 use crate::outside::registry::{LayerRegistry, Place, Statement};
 use crate::store::receipts::{Done, Identity, Intent, ReceiptKey, Receipts};
 
 /// An effect whose receipt is looked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Effect<'a> {
     /// The pipeline's name.
     pub pipeline: &'a str,
@@ -25,6 +28,8 @@ pub struct Effect<'a> {
     pub action: &'a str,
     /// The layer that a `publish` ships.
     pub layer: Option<&'a ActionResult>,
+    /// What a `release` is called.
+    pub release: Option<ReleaseName>,
 }
 
 /// What receipts say of an effect.
@@ -46,7 +51,7 @@ pub(in crate::exec) const CREATED: &str = "created";
 pub const PASSED_OVER: &str = "passed-over";
 
 /// What tells this effect from every other; `None` for one that leaves no receipt. `place` says where a setting leads.
-fn identity(effect: &Effect<'_>, place: impl Fn(&str) -> Option<Place>) -> Option<Identity> {
+fn identity(effect: &Effect<'_>, env: &Env, place: impl Fn(&str) -> Option<Place>) -> Option<Identity> {
     let named = |pairs: &[(&str, &str)]| -> Identity {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
@@ -61,6 +66,12 @@ fn identity(effect: &Effect<'_>, place: impl Fn(&str) -> Option<Place>) -> Optio
             let layer = Publication::new(publish, effect.layer?).ok()?;
             Some(layer.identity(&place(&publish.registry)?))
         }
+        // The digest is not part of it: the release is one, and only what was done to it last says what it is like.
+        Kind::Release(release) => {
+            let at = github::Place::of(env, &release.repo).ok()?;
+            let tag = effect.release.as_ref()?.tag();
+            Some(named(&[("effect", "release"), ("api", &at.api), ("repository", &at.repository), ("tag", &tag)]))
+        }
         _ => None,
     }
 }
@@ -69,7 +80,7 @@ fn identity(effect: &Effect<'_>, place: impl Fn(&str) -> Option<Place>) -> Optio
 /// else.
 pub fn look_up(root: &Path, env: &Env, effect: &Effect<'_>) -> Answer {
     let missing = |watch| Answer { state: ReceiptState::Missing, result: None, watch };
-    let found = identity(effect, |setting| place(root, env, setting));
+    let found = identity(effect, env, |setting| place(root, env, setting));
     let Some(identity) = found else { return missing(Vec::new()) };
     let (receipts, key) = (Receipts::of_project(root), ReceiptKey::of(&identity));
     let mut watch = vec![receipts.path(&key)];
@@ -117,7 +128,9 @@ pub(in crate::exec) fn is_public(policy: &[Statement]) -> bool {
 
 fn effect_of<'a>(job: &'a Job, action: &'a str) -> Effect<'a> {
     let layer = job.deps.iter().find(|dep| dep.field == "layer").and_then(|dep| dep.result.as_deref());
-    Effect { pipeline: &job.pipeline, node: &job.node, action, layer }
+    let of = job.deps.iter().filter(|dep| dep.field == "of");
+    let release = release_name(of.map(|dep| (dep.node.as_ref(), dep.result.as_deref()))).ok().flatten();
+    Effect { pipeline: &job.pipeline, node: &job.node, action, layer, release }
 }
 
 /// The identity of the effect that a job does in this run: of the account that the run began with, not of one that the
@@ -126,7 +139,7 @@ fn effect_of<'a>(job: &'a Job, action: &'a str) -> Effect<'a> {
 /// # Errors
 /// If it is not known whose the credentials are: what would be done then could not be noted.
 fn identity_now(world: &World, job: &Job, action: &str) -> Result<Option<Identity>, WorkError> {
-    let found = identity(&effect_of(job, action), |setting| world.registries.place(&world.env, setting));
+    let found = identity(&effect_of(job, action), &world.env, |setting| world.registries.place(&world.env, setting));
     match (&found, &job.node.kind) {
         (None, Kind::Publish(publish)) => Err(WorkError::Environment(format!(
             "it is not known whose the credentials for `{}` are: they changed while this ran; run again",
@@ -210,7 +223,11 @@ mod tests {
 
     fn ask(world: &World, job: &Job, pipeline: &str) -> Answer {
         let action = job.manifest.action.to_hex();
-        look_up(&world.root, &world.env, &Effect { pipeline, node: &job.node, action: &action, layer: None })
+        look_up(
+            &world.root,
+            &world.env,
+            &Effect { pipeline, node: &job.node, action: &action, layer: None, release: None },
+        )
     }
 
     fn run(world: &mut World, job: &Job, exit: i32) -> bool {
@@ -246,7 +263,11 @@ mod tests {
         assert!(run(&mut world, &job, 0));
         assert!(Receipts::of_project(&world.root).all().unwrap().is_empty());
         let group = node("all", Kind::Group, Class::Pure);
-        let answer = look_up(&world.root, &world.env, &Effect { pipeline: "p", node: &group, action: "", layer: None });
+        let answer = look_up(
+            &world.root,
+            &world.env,
+            &Effect { pipeline: "p", node: &group, action: "", layer: None, release: None },
+        );
         assert!(answer.state == ReceiptState::Missing && answer.watch.is_empty());
     }
 }

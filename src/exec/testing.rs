@@ -62,6 +62,7 @@ pub(in crate::exec) fn world(dir: &Path) -> World {
         cache: Arc::new(Cache::open(Arc::new(RealFs), CacheOptions::new(dir.join("cache"), 20_000)).unwrap()),
         runner: Box::new(NoCommands),
         cancel: Cancel::new().unwrap(),
+        lock: root.join("ocelot.lock"),
         env: BTreeMap::new(),
         registries: Registries::new(&root, &BTreeMap::new(), true),
         pass_over_disabled: false,

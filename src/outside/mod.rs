@@ -2,6 +2,7 @@
 
 pub mod download;
 pub mod git;
+pub mod github;
 pub mod lambda;
 pub mod process;
 pub mod registry;

@@ -276,9 +276,9 @@ pub struct ReportFile {
 pub struct ReleaseFile {
     /// The `publish` nodes it lists.
     pub of: References,
-    /// Nodes whose files become assets.
+    /// Nodes whose files it has: layers with checksums and SBOMs, reports.
     pub assets: References,
-    /// The `report` nodes whose text becomes the body.
+    /// The `report` nodes whose forms of the index it has too, over all that it offers.
     pub notes: References,
     /// `owner/name`; the repository that runs unless given.
     pub repo: Option<Text>,

@@ -28,6 +28,7 @@ mod process;
 mod published;
 mod quickstart;
 mod registry;
+mod release;
 mod rows;
 #[allow(unreachable_pub, reason = "shared by the modules of this binary")]
 mod runner;

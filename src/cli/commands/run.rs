@@ -23,9 +23,11 @@ use crate::exec::outputs::remove_any;
 use crate::exec::registries::Registries;
 use crate::graph::build::does_work;
 use crate::graph::node::{Kind, Node};
+use crate::outside::github::TOKEN;
 use crate::outside::process::redact::Redactor;
 use crate::outside::process::runner::{LocalRunner, Patience};
 use crate::outside::process::watcher::{Finished, WatcherHandle, WatcherSpec};
+use crate::project::lock::FILE as LOCK;
 use crate::project::params::Sets;
 use crate::sched::machine::End;
 use crate::store::look::Looker;
@@ -131,6 +133,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         cache: Arc::clone(&workspace.session.cache),
         runner: Box::new(LocalRunner::new(Patience::default(), Some(Arc::clone(&watcher)))),
         cancel: interrupts.cancel().clone(),
+        lock: root.join(process.common.lock.as_deref().unwrap_or(LOCK)),
         env: process.env.clone(),
         registries,
         pass_over_disabled: asks_for_all(&workspace.selection.sets),
@@ -222,9 +225,6 @@ fn refuse_unsupported(workspace: &Workspace) -> Result<(), Stop> {
     for id in graph.ids().filter(|id| workspace.wanted[id.index()]) {
         let node = graph.node(id);
         let problem = match &node.kind {
-            Kind::Release(_) => {
-                Some(("GitHub Releases are not available in this version", "leave the node out of the targets"))
-            }
             Kind::Report(report) if report.formats.iter().any(|format| format == "html") => {
                 Some(("this version writes no reports as `html`", "take it out of `formats:`"))
             }
@@ -250,11 +250,12 @@ pub(in crate::cli) fn prepare(process: &Process, workspace: &mut Workspace) -> R
 }
 
 fn secrets(process: &Process, workspace: &Workspace) -> Vec<String> {
-    let names = workspace.session.graph.nodes.iter().filter_map(|node| match &node.kind {
-        Kind::Exec(exec) => Some(exec.secret_env.iter()),
-        _ => None,
+    let names = workspace.session.graph.nodes.iter().flat_map(|node| match &node.kind {
+        Kind::Exec(exec) => exec.secret_env.iter().map(String::as_str).collect(),
+        Kind::Release(_) => vec![TOKEN],
+        _ => Vec::new(),
     });
-    names.flatten().filter_map(|name| process.env.get(name)).cloned().collect()
+    names.filter_map(|name| process.env.get(name)).cloned().collect()
 }
 
 fn remove_work(root: &Path, run: &str, keep: bool, sink: &mut dyn EventSink) {

@@ -14,6 +14,7 @@ use crate::engine::snapshot::{Change, NodeChange, Settled, Snapshot, Standing};
 use crate::engine::state::{Row, StateDir};
 use crate::exec::registries::AWS;
 use crate::graph::node::Kind;
+use crate::outside::github;
 use crate::outside::registry::aws::credentials::VARIABLES;
 use crate::store::{atomic, tail};
 
@@ -134,6 +135,8 @@ impl Workspace {
                 Kind::Exec(exec) => names.extend(exec.pass_env.iter().map(String::as_str)),
                 // Other credentials may be of another account, for which other receipts count.
                 Kind::Publish(publish) if publish.registry == AWS => names.extend(VARIABLES),
+                // Of another repository another receipt counts.
+                Kind::Release(_) => names.extend(github::VARIABLES),
                 _ => {}
             }
         }

@@ -10,6 +10,7 @@ mod exec;
 mod overlay;
 mod package;
 mod publish;
+mod release;
 mod report;
 mod resolve;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, log: &mut dyn Log) -> Resul
         Kind::Check(check) => check::run(world, job, check, log),
         Kind::Publish(publish) => publish::run(world, job, publish, log),
         Kind::Report(report) => report::run(world, job, report),
+        Kind::Release(release) => release::run(world, job, release, log),
         Kind::Group => Ok(Produced::default()),
-        _ => Err(WorkError::Internal(format!("kind `{}` has no work", job.node.kind.name()))),
     }
 }

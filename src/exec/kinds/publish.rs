@@ -254,7 +254,7 @@ mod tests {
     fn ask(world: &World, job: &Job) -> (ReceiptState, Option<ActionResult>, usize) {
         let action = job.manifest.action.to_hex();
         let layer = job.deps[0].result.as_deref();
-        let effect = Effect { pipeline: &job.pipeline, node: &job.node, action: &action, layer };
+        let effect = Effect { pipeline: &job.pipeline, node: &job.node, action: &action, layer, release: None };
         let answer = look_up(&world.root, &world.env, &effect);
         (answer.state, answer.result, answer.watch.len())
     }

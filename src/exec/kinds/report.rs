@@ -15,6 +15,7 @@ use crate::exec::outputs;
 use crate::exec::receipt;
 use crate::exec::receipt::PASSED_OVER;
 use crate::graph::node::Report;
+use crate::layer::release::index::Index;
 use crate::layer::release::maps;
 use crate::layer::release::notes::notes;
 
@@ -108,6 +109,11 @@ struct Failed<'a> {
     kind: &'a str,
     axes: &'a BTreeMap<String, String>,
     reason: &'a str,
+}
+
+/// The index of what a job's dependencies published, and of what they did not.
+pub(in crate::exec::kinds) fn index_of(job: &Job) -> Index {
+    index::of(&Shown::of(job))
 }
 
 /// Writes the files of the report.

@@ -98,7 +98,7 @@ pub struct Version {
     pub number: u64,
     /// Whether everybody may use it.
     pub public: bool,
-    /// When a release last had it from a run (RFC 3339, UTC); set by [`Index::merged`].
+    /// When a run first had it as it is now (RFC 3339, UTC); set by [`Index::merged`].
     pub verified_at: Option<String>,
 }
 
@@ -219,6 +219,11 @@ impl Index {
         }
         let index: Self = serde_json::from_str(text).map_err(|error| format!("damaged release index: {error}"))?;
         Ok(Self::new(&index.pipeline, index.versions(), index.missing))
+    }
+
+    /// The same on one line, for places where each character counts.
+    pub fn compact(&self) -> String {
+        serde_json::to_string(self).expect("BUG: text and numbers always encode")
     }
 
     /// The text of `index.json`.

@@ -14,12 +14,16 @@ impl Index {
     /// is missing in the run takes nothing away. What was missing before stays so until a run has a result for the same
     /// distribution, architecture and region.
     ///
-    /// `verified_at` is the time of the run (RFC 3339, UTC) and marks its versions alone.
+    /// `verified_at` is the time of the run (RFC 3339, UTC) and marks what it changed: a version of which the run says the
+    /// same as before keeps its time, so that a run that changes nothing changes no byte.
     #[must_use]
     pub fn merged(&self, run: &Self, verified_at: &str) -> Self {
         let mut versions: BTreeMap<_, _> = self.versions().into_iter().map(|one| (key(&one), one)).collect();
         for one in run.versions() {
-            versions.insert(key(&one), Version { verified_at: Some(verified_at.to_owned()), ..one });
+            let since =
+                versions.get(&key(&one)).filter(|old| is_same(old, &one)).and_then(|old| old.verified_at.clone());
+            let since = since.unwrap_or_else(|| verified_at.to_owned());
+            versions.insert(key(&one), Version { verified_at: Some(since), ..one });
         }
         let published = run.versions();
         let settled = |old: &Missing| {
@@ -32,6 +36,11 @@ impl Index {
         let missing = self.missing().iter().filter(|old| !settled(old)).chain(run.missing()).cloned().collect();
         Self::new(run.pipeline(), versions.into_values().collect(), missing)
     }
+}
+
+/// Whether two say the same, whenever they said it.
+fn is_same(old: &Version, new: &Version) -> bool {
+    *old == Version { verified_at: old.verified_at.clone(), ..new.clone() }
 }
 
 /// Distribution, architecture and region, if it has all three.
@@ -66,6 +75,18 @@ mod tests {
         assert_eq!(index().merged(&run(vec![healed], vec![]), "t").missing(), []);
         let worse = Missing { reason: "still down".into(), ..missing("amd64", "me-south-1") };
         assert_eq!(index().merged(&run(vec![], vec![worse.clone()]), "t").missing(), [worse]);
+    }
+
+    #[test]
+    fn what_a_run_finds_as_it_was_keeps_its_time() {
+        let at = |region| version("minimal", "amd64", region, "v0.145.0", 1);
+        let first = run(vec![], vec![]).merged(&run(vec![at("eu-west-1")], vec![]), "t1");
+        assert_eq!(first.merged(&run(vec![at("eu-west-1")], vec![]), "t2"), first);
+        let second = first.merged(&run(vec![at("eu-west-1"), at("us-east-1")], vec![]), "t2");
+        let times: Vec<_> = second.versions().into_iter().map(|one| one.verified_at.unwrap()).collect();
+        assert_eq!(times, ["t1", "t2"]);
+        let private = Version { public: false, ..at("eu-west-1") };
+        assert_eq!(second.merged(&run(vec![private], vec![]), "t3").versions()[0].verified_at.as_deref(), Some("t3"));
     }
 
     fn some() -> impl Strategy<Value = Index> {

@@ -1,5 +1,6 @@
 //! What every integration test uses: a project in a temporary folder, with a cache and a home of its own.
 
+pub mod github;
 pub mod moto;
 pub mod proxy;
 
