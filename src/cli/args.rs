@@ -3,12 +3,14 @@
 mod common;
 mod contents;
 mod status;
+mod verify;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use status::StatusArgs;
+pub use verify::VerifyArgs;
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
 #[derive(Debug, Parser)]
@@ -51,7 +53,7 @@ pub enum Command {
     Update(UpdateArgs),
     /// Remove outputs whose content we recorded.
     Clean(SelectArgs),
-    /// Do the work of pure nodes once more in a fresh copy of the project, and compare what came out.
+    /// Say whether a layer zip is fit to ship, or do the work of pure nodes once more and compare what came out.
     Verify(VerifyArgs),
     /// Look after the cache.
     #[command(subcommand)]
@@ -169,20 +171,6 @@ pub enum GraphFormat {
 pub struct NodeArgs {
     /// The node, for example `'collector[arm64]'`.
     pub node: String,
-    /// Another pipeline than the one last run here.
-    #[arg(short, long, value_name = "PIPELINE")]
-    pub pipeline: Option<String>,
-    /// Set a parameter.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
-}
-
-/// `verify`.
-#[derive(Clone, Debug, Args)]
-pub struct VerifyArgs {
-    /// The node to work twice, for example `'collector[arm64]'`; may repeat.
-    #[arg(long, value_name = "NODE", required = true)]
-    pub twice: Vec<String>,
     /// Another pipeline than the one last run here.
     #[arg(short, long, value_name = "PIPELINE")]
     pub pipeline: Option<String>,

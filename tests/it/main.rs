@@ -7,6 +7,7 @@ mod support;
 
 mod affected;
 mod aws;
+mod broken;
 mod cli_reference;
 mod diagnostics;
 mod discovered;

@@ -1,18 +1,17 @@
-//! Layers that must not ship, each broken in one way, through the pipeline of the quickstart. What makes a zip or a binary
-//! wrong to the eye (architecture, modes, sizes, a binary that is cut off) is in the tests of `src/exec/kinds/check.rs`:
-//! this program packages no such layer.
+//! What a `check` does beyond looking at bytes, through the pipeline of the quickstart: it starts the layer, says why one
+//! died, and takes the record of a start. The ten broken layers, with all that is printed, are in `broken.rs`.
 
 use std::io::Write;
 
 use crate::shipped::{self, SAMPLE};
 use crate::support::{Counts, Space};
 
-const CONFIG: &str = "config/examples/minimal.yaml";
-const LIFECYCLE: &str = "tests/fixtures/collector-src/collector/internal/lifecycle/lifecycle.go";
-const RUN: [&str; 3] = ["run", "quickstart", "checked[minimal,amd64]"];
+pub(crate) const CONFIG: &str = "config/examples/minimal.yaml";
+pub(crate) const LIFECYCLE: &str = "tests/fixtures/collector-src/collector/internal/lifecycle/lifecycle.go";
+pub(crate) const RUN: [&str; 3] = ["run", "quickstart", "checked[minimal,amd64]"];
 
 /// Whether this machine runs what is built for amd64; said aloud if not.
-fn can_start() -> bool {
+pub(crate) fn can_start() -> bool {
     let can = cfg!(all(target_os = "linux", target_arch = "x86_64"));
     if !can {
         let said = "NOT RUN: layers for amd64 are started on Linux on x86_64 only";
@@ -22,7 +21,7 @@ fn can_start() -> bool {
 }
 
 /// Replaces one text in a file of the project.
-fn edit(space: &Space, file: &str, from: &str, to: &str) {
+pub(crate) fn edit(space: &Space, file: &str, from: &str, to: &str) {
     let text = space.read(file);
     assert!(text.contains(from), "{file} has no `{from}`");
     space.write(file, &text.replacen(from, to, 1));

@@ -1,4 +1,4 @@
-//! `verify`: does the work of nodes once more, in a fresh copy of the project, and compares what came out.
+//! `verify --twice`: does the work of nodes once more, in a fresh copy of the project, and compares what came out.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,11 +18,11 @@ use crate::event::Event;
 use crate::exec::outputs::remove_any;
 use crate::graph::node::Class;
 
-/// `verify`.
+/// `verify --twice`.
 ///
 /// # Errors
 /// If the project or the targets are wrong, or the copy cannot be made.
-pub(in crate::cli) fn verify(process: &Process, args: &VerifyArgs) -> Result<Exit, Stop> {
+pub(super) fn verify(process: &Process, args: &VerifyArgs) -> Result<Exit, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set: args.set.clone() };
     let mut selection = selection::select(process, &select)?;
     selection.targets.clone_from(&args.twice);
