@@ -137,11 +137,18 @@ pub(in crate::exec) fn file(world: &World, name: &str, bytes: &[u8]) -> Output {
 /// What a build says of [`collector`].
 pub(in crate::exec) fn facts() -> BTreeMap<String, String> {
     [
+        ("action", "0f"),
         ("arch", "amd64"),
         ("collector-version", "v0.145.0"),
         ("commit", "0123456789abcdef0123456789abcdef01234567"),
         ("components", "exporter.otlphttp,receiver.otlp"),
         ("distribution", "minimal"),
+        ("go-command", r#"{"arguments":["build"],"environment":{}}"#),
+        ("go-mod", ""),
+        ("go-sum", ""),
+        ("go-version", "go1.26.8"),
+        ("overlay-files", ""),
+        ("source-tree", ""),
         ("tags", TAGS),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

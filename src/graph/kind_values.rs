@@ -89,7 +89,7 @@ fn expand(file: &NodeFile, scope: &Scope<'_>, around: &dyn Surroundings, problem
     if let Some(k) = &file.package {
         let output = problems.keep(path(k.output.as_ref(), scope));
         let checksum = output.as_ref().map(|path| format!("{path}{CHECKSUM_SUFFIX}"));
-        return (Kind::Package(Box::new(Package { output, checksum })), Class::Pure);
+        return (Kind::Package(Box::new(Package { output, checksum, origin: None })), Class::Pure);
     }
     if let Some(k) = &file.check {
         let smoke = match &k.smoke {

@@ -35,8 +35,8 @@ pub trait Surroundings {
 }
 
 /// Every format that a report can have.
-pub const REPORT_FORMATS: [&str; 9] =
-    ["markdown", "json", "index", "csv", "terraform", "cdk", "cloudformation", "notes", "html"];
+pub const REPORT_FORMATS: [&str; 11] =
+    ["markdown", "json", "index", "csv", "terraform", "cdk", "cloudformation", "notes", "html", "sbom", "provenance"];
 
 /// The references of a node, by field, and whether the field takes many and tolerates failure.
 pub fn references(file: &NodeFile) -> Vec<Field<'_>> {

@@ -26,6 +26,7 @@ pub mod hashes;
 pub mod inspection;
 pub mod limits;
 pub mod name;
+pub mod provenance;
 pub mod regions;
 pub mod release;
 pub mod retention;

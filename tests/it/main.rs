@@ -26,6 +26,7 @@ mod moved_output;
 mod page;
 mod pipelines;
 mod process;
+mod provenance;
 mod quickstart;
 mod rows;
 mod schema;

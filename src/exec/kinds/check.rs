@@ -11,12 +11,16 @@ use crate::graph::node::Check;
 use crate::layer::arch::Arch;
 use crate::layer::hashes::Sha256Sum;
 use crate::layer::inspection::{BINARY, CONFIG, Claims, Inspection, components_of, inspect};
+use crate::layer::provenance::OUTPUT as PROVENANCE;
 use crate::layer::sbom::{self, Subject};
 use crate::layer::start_config;
 
 /// The measurements of a layer that was started: milliseconds to its first `event/next`, and resident bytes.
 const INIT_MS: &str = "init-ms";
 const MEMORY: &str = "memory-bytes";
+/// The outputs that say what is linked in.
+pub(in crate::exec) const CYCLONEDX: &str = "cyclonedx";
+pub(in crate::exec) const SPDX: &str = "spdx";
 /// The value of `smoke:` that wants the layer started.
 const REQUIRED: &str = "required";
 /// Facts of the layer that a checked layer has too.
@@ -71,6 +75,8 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
         facts.insert(name.to_owned(), value);
     }
     let mut outputs = vec![Output { name: LAYER.to_owned(), path: None, content: Content::File(content) }];
+    let provenance = Content::File(blob::file(dep, layer, PROVENANCE)?);
+    outputs.push(Output { name: PROVENANCE.to_owned(), path: None, content: provenance });
     if let Some(info) = &found.build_info {
         let subject = Subject {
             distribution: &facts["distribution"],
@@ -78,7 +84,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
             collector_version: &facts["collector-version"],
             sha256: &sha256,
         };
-        for (name, text) in [("cyclonedx", sbom::cyclonedx(info, &subject)), ("spdx", sbom::spdx(info, &subject))] {
+        for (name, text) in [(CYCLONEDX, sbom::cyclonedx(info, &subject)), (SPDX, sbom::spdx(info, &subject))] {
             let put = world.cache.put_bytes(text.as_bytes());
             let content = Content::File(FileContent { digest: put.digest, size: put.size, executable: false });
             outputs.push(Output { name: name.to_owned(), path: None, content });
@@ -158,7 +164,7 @@ mod tests {
         for (name, value) in [("code-sha256", code_sha256), ("unzipped-size", "1"), ("zip-size", "1")] {
             facts.insert(name.into(), value.into());
         }
-        let outputs = vec![file(world, LAYER, zip)];
+        let outputs = vec![file(world, LAYER, zip), file(world, PROVENANCE, b"{}")];
         let measurements = [(BUILD_MS.to_owned(), 7), ("other".to_owned(), 1)].into();
         let layer = ActionResult { outputs, facts, measurements, ..ActionResult::default() };
         let deps = vec![dep("layer", node("layer", Kind::Group, Class::Pure), Ok(layer))];
@@ -175,10 +181,10 @@ mod tests {
         let sum = Sha256Sum::of(&zip);
         let job = check_job(&world, &zip, &sum.to_code_sha256());
         let made = run(&world, &job, &Check { smoke: "optional".into() }, &mut Printed::default()).unwrap();
-        assert_eq!(made.outputs[..1], job.deps[0].result.as_ref().unwrap().outputs[..]);
+        assert_eq!(made.outputs[..2], job.deps[0].result.as_ref().unwrap().outputs[..]);
         assert_eq!(
             made.outputs.iter().map(|made| made.name.as_str()).collect::<Vec<_>>(),
-            [LAYER, "cyclonedx", "spdx"]
+            [LAYER, PROVENANCE, CYCLONEDX, SPDX]
         );
         assert_eq!((made.facts["verdict"].as_str(), made.facts["smoke"].as_str()), ("passed", "none"));
         assert_eq!(made.facts["sha256"], sum.to_hex());
