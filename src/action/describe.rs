@@ -46,9 +46,9 @@ pub struct DepInput<'a> {
 /// Version of the rules of each kind: raised when the same inputs come to mean another result.
 fn schema(kind: &Kind) -> u32 {
     match kind {
-        Kind::Exec(_) | Kind::Publish(_) | Kind::Report(_) | Kind::Release(_) | Kind::Group => 1,
+        Kind::Exec(_) | Kind::Resolve(_) | Kind::Publish(_) | Kind::Report(_) | Kind::Release(_) | Kind::Group => 1,
         // 2: they say what a layer's provenance names.
-        Kind::Clone(_) | Kind::Resolve(_) | Kind::Overlay(_) | Kind::Build(_) | Kind::Package(_) => 2,
+        Kind::Clone(_) | Kind::Overlay(_) | Kind::Build(_) | Kind::Package(_) => 2,
         // 2: the layer is started. 3: its provenance is passed on.
         Kind::Check(_) => 3,
     }
@@ -91,7 +91,6 @@ fn consumed(kind: &str, field: &str) -> (&'static [&'static str], &'static [&'st
         ("package", "binary") => (
             &["binary"],
             &[
-                "action",
                 "arch",
                 "collector-version",
                 "commit",
@@ -106,7 +105,7 @@ fn consumed(kind: &str, field: &str) -> (&'static [&'static str], &'static [&'st
                 "tags",
             ],
         ),
-        ("package", "config") => (&["config"], &["action", "distribution"]),
+        ("package", "config") => (&["config"], &["distribution"]),
         ("check", "layer") => (&["layer", "provenance"], LAYER),
         ("publish", "layer") => (&["layer"], LAYER),
         ("report" | "release", _) => (&["*"], &["*"]),

@@ -137,7 +137,6 @@ pub(in crate::exec) fn file(world: &World, name: &str, bytes: &[u8]) -> Output {
 /// What a build says of [`collector`].
 pub(in crate::exec) fn facts() -> BTreeMap<String, String> {
     [
-        ("action", "0f"),
         ("arch", "amd64"),
         ("collector-version", "v0.145.0"),
         ("commit", "0123456789abcdef0123456789abcdef01234567"),

@@ -93,8 +93,10 @@ pub struct Internal {
     pub go_command: GoCommand,
     /// How the zip was written.
     pub zip_recipe: ZipRecipe,
-    /// Digests of the actions on the way, by kind. What stands before `build` is in its digest by content.
-    pub actions: BTreeMap<String, String>,
+    /// The digest of the action that packed it. What came before is in it by content: binary, configuration, and all that
+    /// stands beside it here. The digests of those actions are not, or a node that ran again and made the same would have
+    /// everything below it run again.
+    pub action: String,
 }
 
 /// The one `go build`.
@@ -181,8 +183,8 @@ pub struct Made<'m> {
     pub go_command: GoCommand,
     /// Of the zip.
     pub recipe: Recipe,
-    /// Action digests by kind.
-    pub actions: BTreeMap<String, String>,
+    /// The digest of the action that packs it.
+    pub action: String,
     /// The version of this program.
     pub ocelot: &'m str,
     /// The compiled extension.
@@ -211,7 +213,7 @@ impl Statement {
                 level: made.recipe.level,
                 block_size: made.recipe.block_size,
             },
-            actions: made.actions,
+            action: made.action,
         };
         let builder =
             Builder { id: BUILDER.to_owned(), version: [("ocelot".to_owned(), made.ocelot.to_owned())].into() };
@@ -398,7 +400,7 @@ mod tests {
                     .into(),
             },
             recipe: Recipe::CURRENT,
-            actions: [("build".to_owned(), "0e".to_owned())].into(),
+            action: "0e".into(),
             ocelot: "0.1.0",
             binary: Sha256Sum::of(b"binary"),
             zip: Sha256Sum::of(b"zip"),
@@ -476,7 +478,7 @@ mod tests {
         // What needs not change a byte.
         let found = changed(|made| {
             made.ocelot = "9.0.0";
-            made.actions.clear();
+            made.action.clear();
         });
         assert_eq!(found, <[&str; 0]>::default());
     }

@@ -154,8 +154,7 @@ fn what_goes_with_a_layer_lies_in_its_report() {
     let dependencies = definition["resolvedDependencies"].as_array().expect("a list");
     let names: Vec<&str> = dependencies.iter().filter_map(|dependency| dependency["name"].as_str()).collect();
     assert_eq!(names, ["sources", "go", "collector config", OVERLAY, "go.mod"]);
-    let actions = definition["internalParameters"]["actions"].as_object().expect("a map");
-    assert_eq!(actions.keys().map(String::as_str).collect::<Vec<_>>(), ["build", "package", "resolve"]);
+    assert_eq!(definition["internalParameters"]["action"].as_str().map(str::len), Some(64));
     // Neither this machine nor this day is in it.
     let here = given.space.root();
     for text in [given.provenance.as_str(), &spdx.to_string(), &cyclonedx.to_string()] {

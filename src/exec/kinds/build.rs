@@ -87,7 +87,6 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Build, log: &mut dyn Lo
         environment: told.env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     };
     facts.insert("go-command".to_owned(), told.to_fact());
-    facts.insert("action".to_owned(), job.manifest.action.to_hex());
     let measurements = [("binary-size".to_owned(), bytes.len() as u64)].into();
     Ok(Produced { outputs, facts, measurements, ..Produced::default() })
 }

@@ -88,11 +88,6 @@ fn provenance(job: &Job, package: &Package, sums: &Sums) -> Result<Statement, Wo
         files.extend(Sha256Sum::from_hex(fact(fact_name)?).map(|sum| (name.to_owned(), sum)));
     }
     let tags = fact("tags")?.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    let actions = [
-        ("resolve", job.fact("config", "action")?.to_owned()),
-        ("build", fact("action")?.to_owned()),
-        ("package", job.manifest.action.to_hex()),
-    ];
     Ok(Statement::of(Made {
         external: External {
             distribution: fact("distribution")?.to_owned(),
@@ -110,7 +105,7 @@ fn provenance(job: &Job, package: &Package, sums: &Sums) -> Result<Statement, Wo
         go: fact("go-version")?,
         go_command: GoCommand::of_fact(fact("go-command")?).ok_or_else(|| unreadable("go-command"))?,
         recipe: Recipe::CURRENT,
-        actions: actions.map(|(kind, action)| (kind.to_owned(), action)).into(),
+        action: job.manifest.action.to_hex(),
         ocelot: env!("CARGO_PKG_VERSION"),
         binary: sums.binary,
         zip: sums.zip,
@@ -140,9 +135,7 @@ mod tests {
         };
         let resolved = ActionResult {
             outputs: vec![file(world, "config", CONFIG_TEXT.as_bytes())],
-            facts: [("distribution", distribution), ("action", "0e")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+            facts: [("distribution".to_owned(), distribution.to_owned())].into(),
             ..ActionResult::default()
         };
         let group = |name: &str| node(name, Kind::Group, Class::Pure);

@@ -65,7 +65,6 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Resolve, _log: &mut dyn
         ("collector-version", collector),
         ("contrib-version", contrib),
         ("go-directive", go),
-        ("action", job.manifest.action.to_hex()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
@@ -140,8 +139,7 @@ mod tests {
         let world = world(dir.path());
         let tags = ["custom", "receiver.otlp", "exporter.awss3"].map(|tag| format!("lambdacomponents.{tag}"));
         let produced = resolved(&world, source(&world), &resolve(&tags.each_ref().map(String::as_str))).unwrap();
-        let told = produced.facts.iter().filter(|(name, _)| *name != "action");
-        let facts: Vec<_> = told.map(|(name, value)| format!("{name}={value}")).collect();
+        let facts: Vec<_> = produced.facts.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(
             facts,
             [
