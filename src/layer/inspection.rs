@@ -110,7 +110,9 @@ impl Inspection {
     fn entries(&mut self, entries: &[ZipFact]) {
         for (name, mode) in ENTRIES {
             let Some(entry) = entries.iter().find(|entry| entry.name == name) else {
-                self.errors.push(format!("{name}: it is missing from the layer; pack it as a `package` node does, which puts all four entries in"));
+                self.errors.push(format!(
+                    "{name}: it is missing from the layer; pack it as a `package` node does, which puts all four entries in"
+                ));
                 continue;
             };
             match entry.unix_mode.map(|held| held & PERMISSIONS) {

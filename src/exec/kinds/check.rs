@@ -117,9 +117,7 @@ fn start(
     let (Some(binary), Some(config)) = (&found.binary, &found.config) else { return Ok(Mode::None) };
     let start = start_config::read(CONFIG, config).map_err(|errors| WorkError::Invalid(errors.join("\n")))?;
     let hindrance = match (&start.asks_outside, job.smoke) {
-        (Some((provider, line)), _) => {
-            Some(format!("{CONFIG}:{line}: it asks `{provider}:` for values when it starts, and nobody answers here"))
-        }
+        (Some((asks, line)), _) => Some(format!("{CONFIG}:{line}: {asks}, and nobody answers here")),
         (None, Mode::None) => Some(format!(
             "{BINARY}: this machine cannot run it; install qemu-user-static, or check it on one of its own kind"
         )),
