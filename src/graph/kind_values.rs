@@ -94,6 +94,7 @@ fn expand(file: &NodeFile, scope: &Scope<'_>, around: &dyn Surroundings, problem
     if let Some(k) = &file.check {
         let smoke = match &k.smoke {
             Some(smoke) => problems.keep(one_of(smoke, scope, "smoke mode", &["required", "optional"])),
+            None if around.layers_must_start() => "required".to_owned(),
             None => "optional".to_owned(),
         };
         return (Kind::Check(Box::new(Check { smoke })), Class::Pure);

@@ -32,6 +32,10 @@ pub trait Surroundings {
     /// # Errors
     /// An unknown region.
     fn region(&self, name: &str, at: Span) -> Result<(), Diagnostic>;
+
+    /// Whether a layer has to be started to pass its check, where the check does not say: so it is where layers are
+    /// published from.
+    fn layers_must_start(&self) -> bool;
 }
 
 /// Every format that a report can have.

@@ -86,12 +86,7 @@ fn an_extension_that_hangs_is_ended() {
     }
     let space = shipped::project();
     edit(&space, LIFECYCLE, "log.Info(\"running\")", "select {}");
-    edit(
-        &space,
-        "pipelines/quickstart.yaml",
-        "    check: {layer: layer}",
-        "    timeout: 2s\n    check: {layer: layer}",
-    );
+    edit(&space, "pipelines/quickstart.yaml", "    check: {layer: layer", "    timeout: 2s\n    check: {layer: layer");
     let said = space.run(&RUN).status(1).stderr;
     says(&said, &["it was still running after 2 s and was ended while it started"]);
 }
@@ -109,9 +104,23 @@ fn a_layer_is_started_once_and_its_record_stands() {
     let again = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
     assert_eq!(again.counts(), Counts { fresh: 6, ..Counts::default() }, "{again:?}");
     // To ask for the start changes no digest: it happened.
-    edit(&space, "pipelines/quickstart.yaml", "check: {layer: layer}", "check: {layer: layer, smoke: required}");
+    edit(&space, "pipelines/quickstart.yaml", "smoke: optional", "smoke: required");
     let required = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
     assert!(required.ended("ran").is_empty(), "{required:?}");
+}
+
+#[test]
+fn where_layers_are_published_from_they_have_to_be_started() {
+    let mut space = shipped::project();
+    edit(&space, "pipelines/quickstart.yaml", "check: {layer: layer, smoke: optional}", "check: {layer: layer}");
+    edit(&space, CONFIG, "exporters:\n", "exporters:\n  otlphttp/secret:\n    endpoint: ${secretsmanager:x}\n");
+    let _ = space.run(&RUN).status(0);
+    space.set("GITHUB_ACTIONS", "true");
+    let said = space.run(&RUN).status(3);
+    let text = format!("{}{}", said.stdout, said.stderr);
+    says(&text, &["that it starts is not proven, and `smoke: required` asks for it"]);
+    space.unset("GITHUB_ACTIONS");
+    let _ = space.run(&RUN).status(0);
 }
 
 #[test]
