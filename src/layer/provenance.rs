@@ -285,10 +285,11 @@ impl Resource {
         Self { name: name.to_owned(), uri: None, digest: [("sha256".to_owned(), sum.to_hex())].into() }
     }
 
-    /// Its digests and its address, for comparing and for people.
-    fn shown(&self) -> String {
+    /// What it is, for comparing and for people. A commit is the same wherever it was fetched: its address is not compared.
+    fn compared(&self) -> String {
+        let address = self.uri.iter().filter(|_| self.digest.is_empty()).cloned();
         let digests = self.digest.iter().map(|(algorithm, value)| format!("{algorithm} {value}"));
-        self.uri.iter().cloned().chain(digests).collect::<Vec<_>>().join(", ")
+        address.chain(digests).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -317,7 +318,8 @@ pub fn differences(then: &Statement, now: &Statement) -> Vec<Difference> {
     compare("distribution", one.distribution.clone(), two.distribution.clone());
     compare("architecture", one.architecture.clone(), two.architecture.clone());
     let resources = |definition: &BuildDefinition| -> BTreeMap<String, String> {
-        let shown = definition.resolved_dependencies.iter().map(|resource| (resource.name.clone(), resource.shown()));
+        let shown =
+            definition.resolved_dependencies.iter().map(|resource| (resource.name.clone(), resource.compared()));
         shown.collect()
     };
     let (held, made) = (resources(before), resources(after));
@@ -454,7 +456,7 @@ mod tests {
             made.go_command.arguments[4] = format!("-X main.GitHash={other}");
         });
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with("commit of the sources: git+https"), "{found:?}");
+        assert!(found[0].starts_with("commit of the sources: gitCommit 0123456789ab"), "{found:?}");
         let found = changed(|made| {
             made.go = "go1.26.9";
             made.go_command.environment.insert("GOTOOLCHAIN".into(), "go1.26.9".into());
@@ -479,6 +481,7 @@ mod tests {
         let found = changed(|made| {
             made.ocelot = "9.0.0";
             made.action.clear();
+            made.external.source = None;
         });
         assert_eq!(found, <[&str; 0]>::default());
     }
