@@ -5,6 +5,9 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use ocelot::graph::node::{Kind, Origin};
+use ocelot::project::load::{Request, load};
+use ocelot::project::params::Sets;
 use serde_json::Value;
 
 use crate::shipped;
@@ -164,4 +167,29 @@ fn what_goes_with_a_layer_lies_in_its_report() {
     let only = ["quickstart", "report", "--set", "distribution=minimal-s3export", "--set", "arch=amd64"];
     let again = given.space.json(&only).status(0);
     assert!(again.ended("ran").is_empty(), "{again:?}");
+}
+
+/// Where the packages of a pipeline say that their sources come from.
+fn origins(file: &str, sets: &[(&str, &str)]) -> Vec<Option<Origin>> {
+    let space = shipped::project();
+    let sets: Sets = sets.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
+    let request = Request { root: &space.root(), file, sets: &sets, lock: None, env: &|_| None, everything: false };
+    let Ok(loaded) = load(&request) else { panic!("{file} is not loaded") };
+    let packages = loaded.graph.nodes.iter().filter_map(|node| match &node.kind {
+        Kind::Package(package) => Some(package.origin.clone()),
+        _ => None,
+    });
+    packages.collect()
+}
+
+#[test]
+fn sources_of_this_machine_have_no_origin_and_others_their_address() {
+    let upstream = Origin {
+        repository: "https://github.com/open-telemetry/opentelemetry-lambda.git".to_owned(),
+        reference: "layer-collector/0.20.0".to_owned(),
+    };
+    assert_eq!(origins("pipelines/layers.yaml", &[("publish", "false")]), [Some(upstream)]);
+    assert_eq!(origins("pipelines/quickstart.yaml", &[]), vec![None; 4]);
+    let sets = [("publish", "false"), ("upstream-repo", "file:///srv/upstream")];
+    assert_eq!(origins("pipelines/layers.yaml", &sets), [None]);
 }
