@@ -46,18 +46,11 @@ pub struct DepInput<'a> {
 /// Version of the rules of each kind: raised when the same inputs come to mean another result.
 fn schema(kind: &Kind) -> u32 {
     match kind {
-        Kind::Exec(_)
-        | Kind::Clone(_)
-        | Kind::Resolve(_)
-        | Kind::Overlay(_)
-        | Kind::Build(_)
-        | Kind::Package(_)
-        | Kind::Publish(_)
-        | Kind::Report(_)
-        | Kind::Release(_)
-        | Kind::Group => 1,
-        // 2: the layer is started.
-        Kind::Check(_) => 2,
+        Kind::Exec(_) | Kind::Resolve(_) | Kind::Publish(_) | Kind::Report(_) | Kind::Release(_) | Kind::Group => 1,
+        // 2: they say what a layer's provenance names.
+        Kind::Clone(_) | Kind::Overlay(_) | Kind::Build(_) | Kind::Package(_) => 2,
+        // 2: the layer is started. 3: its provenance is passed on.
+        Kind::Check(_) => 3,
     }
 }
 
@@ -77,16 +70,43 @@ fn consumed(kind: &str, field: &str) -> (&'static [&'static str], &'static [&'st
     ];
     match (kind, field) {
         ("resolve", "source") => (&["tree"], &[]),
-        ("overlay", "source") => (&["tree"], &["commit"]),
+        ("overlay", "source") => (&["tree"], &["commit", "source-tree"]),
         ("overlay", "resolution") => {
             (&[], &["collector-version", "components", "contrib-version", "distribution", "tags"])
         }
-        ("build", "tree") => (&["tree"], &["collector-version", "commit", "components", "distribution", "tags"]),
-        ("package", "binary") => {
-            (&["binary"], &["arch", "collector-version", "commit", "components", "distribution", "tags"])
-        }
+        ("build", "tree") => (
+            &["tree"],
+            &[
+                "collector-version",
+                "commit",
+                "components",
+                "distribution",
+                "go-mod",
+                "go-sum",
+                "overlay-files",
+                "source-tree",
+                "tags",
+            ],
+        ),
+        ("package", "binary") => (
+            &["binary"],
+            &[
+                "arch",
+                "collector-version",
+                "commit",
+                "components",
+                "distribution",
+                "go-command",
+                "go-mod",
+                "go-sum",
+                "go-version",
+                "overlay-files",
+                "source-tree",
+                "tags",
+            ],
+        ),
         ("package", "config") => (&["config"], &["distribution"]),
-        ("check", "layer") => (&["layer"], LAYER),
+        ("check", "layer") => (&["layer", "provenance"], LAYER),
         ("publish", "layer") => (&["layer"], LAYER),
         ("report" | "release", _) => (&["*"], &["*"]),
         _ => (&[], &[]),
@@ -195,6 +215,11 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
         }
         Kind::Package(k) => {
             m.field("recipe", &Recipe::CURRENT.number.to_string());
+            if let Some(origin) = &k.origin {
+                m.field("origin", &format!("{} {}", origin.repository, origin.reference));
+            }
+            // The provenance names it.
+            m.field("ocelot", env!("CARGO_PKG_VERSION"));
             m.optional("output", k.output.as_deref());
         }
         // How it can be started is in the digest; whether it must is judged on reading, and is not.

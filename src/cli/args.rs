@@ -3,12 +3,14 @@
 mod common;
 mod contents;
 mod status;
+mod verify;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
+pub use verify::VerifyArgs;
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
 #[derive(Debug, Parser)]
@@ -60,7 +62,7 @@ pub enum Command {
     Update(UpdateArgs),
     /// Remove outputs whose content we recorded.
     Clean(SelectArgs),
-    /// Compare what was published with what is built here; or, with `--twice`, what is built here with what is built again.
+    /// Say whether a layer is what it should be: a zip, what was published, or what comes out when it is built again.
     Verify(VerifyArgs),
     /// Look after the cache.
     #[command(subcommand)]
@@ -181,33 +183,6 @@ pub enum GraphFormat {
 pub struct NodeArgs {
     /// The node, for example `'collector[arm64]'`.
     pub node: String,
-    /// Another pipeline than the one last run here.
-    #[arg(short, long, value_name = "PIPELINE")]
-    pub pipeline: Option<String>,
-    /// Set a parameter.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
-}
-
-/// `verify`.
-#[derive(Clone, Debug, Args)]
-pub struct VerifyArgs {
-    /// A published layer's ARN, the `index.json` of a release, or a `publish` node; may repeat.
-    #[arg(value_name = "ARN|INDEX|NODE", required_unless_present = "twice")]
-    pub what: Vec<String>,
-    /// Do the work of this pure node twice, in a fresh copy of the project, and compare, for example
-    /// `'collector[arm64]'`; may repeat.
-    #[arg(long, value_name = "NODE", conflicts_with = "what")]
-    pub twice: Vec<String>,
-    /// A zip that was built here, to compare an ARN with.
-    #[arg(long, value_name = "ZIP", conflicts_with = "twice")]
-    pub against: Option<String>,
-    /// Look for an ARN's layer in this region; may repeat. Unless given, in all of `config/regions.yaml`.
-    #[arg(long, value_name = "REGION", conflicts_with = "twice")]
-    pub region: Vec<String>,
-    /// Where.
-    #[command(flatten)]
-    pub store: StoreArgs,
     /// Another pipeline than the one last run here.
     #[arg(short, long, value_name = "PIPELINE")]
     pub pipeline: Option<String>,

@@ -12,7 +12,7 @@ use crate::exec::api::{Dep, Job, Log, World};
 use crate::exec::registries::Registries;
 use crate::exec::smoke::Mode;
 use crate::graph::node::{Class, Kind, Node};
-use crate::layer::arch::Arch;
+pub(in crate::exec) use crate::layer::testing::{CONFIG_TEXT, TAGS, collector};
 use crate::outside::process::cancel::Cancel;
 use crate::outside::process::command::{CommandRunner, CommandSpec, Outcome, OutputSink};
 use crate::outside::process::redact::Redactor;
@@ -20,20 +20,6 @@ use crate::store::cache::Cache;
 use crate::store::cache_options::CacheOptions;
 use crate::store::fs::RealFs;
 use crate::store::look::Looker;
-
-/// Tags of [`collector`].
-pub(in crate::exec) const TAGS: &str =
-    "lambdacomponents.custom,lambdacomponents.exporter.otlphttp,lambdacomponents.receiver.otlp";
-/// A configuration that a layer of [`facts`] can start with.
-pub(in crate::exec) const CONFIG_TEXT: &str = "\
-receivers:
-  otlp:
-exporters:
-  otlphttp:
-service:
-  pipelines:
-    traces: {receivers: [otlp], exporters: [otlphttp]}
-";
 
 /// Collects what a kind prints.
 #[derive(Default)]
@@ -157,32 +143,14 @@ pub(in crate::exec) fn facts() -> BTreeMap<String, String> {
         ("commit", "0123456789abcdef0123456789abcdef01234567"),
         ("components", "exporter.otlphttp,receiver.otlp"),
         ("distribution", "minimal"),
+        ("go-command", r#"{"arguments":["build"],"environment":{}}"#),
+        ("go-mod", ""),
+        ("go-sum", ""),
+        ("go-version", "go1.26.8"),
+        ("overlay-files", ""),
+        ("source-tree", ""),
         ("tags", TAGS),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()
-}
-
-/// A file with the headers, build information and version of a collector for `arch`.
-pub(in crate::exec) fn collector(arch: Arch) -> Vec<u8> {
-    let arch = arch.goarch();
-    let machine: u16 = if arch == "amd64" { 62 } else { 183 };
-    let modules = format!(
-        "path\texample.com/collector\nmod\texample.com/collector\t(devel)\t\n\
-         dep\tgo.opentelemetry.io/collector/otelcol\tv0.145.0\th1:x=\nbuild\t-trimpath=true\nbuild\t-tags={TAGS}\n\
-         build\tCGO_ENABLED=0\nbuild\tGOARCH={arch}\nbuild\tGOOS=linux\n"
-    );
-    let mut info = b"\xff Go buildinf:\x08\x02".to_vec();
-    info.resize(32, 0);
-    for text in ["go1.26.8".to_owned(), format!("{0}{modules}{0}", "0123456789abcdef")] {
-        let mut length = text.len();
-        while length >= 0x80 {
-            info.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        info.push(length as u8);
-        info.extend(text.as_bytes());
-    }
-    info.extend(b"\0v0.145.0\0");
-    crate::layer::elf::tests::sample(machine, ".go.buildinfo", &info)
 }

@@ -14,6 +14,7 @@ use crate::graph::kind_values::expand_kind;
 use crate::graph::kinds::{self, Surroundings};
 use crate::graph::node::{Edge, Graph, Kind, Node, Pool, Role};
 use crate::graph::order;
+use crate::graph::origin;
 use crate::graph::paths;
 use crate::graph::scope::{Params, Scope};
 use crate::spec::pipeline::{NodeFile, PipelineFile};
@@ -101,6 +102,7 @@ pub fn build(
         return Err(errors);
     }
     let unmade = paths::check_and_join(&mut drafts, &elsewhere, &absent)?;
+    origin::fill(&mut drafts);
     let nodes = order::topological(drafts)?;
     let axes = expanded.iter().map(|(base, instances)| ((*base).to_owned(), instances.axes.clone())).collect();
     let default_targets = file.default.items.iter().map(|text| text.value.clone()).collect();

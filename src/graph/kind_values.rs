@@ -89,11 +89,12 @@ fn expand(file: &NodeFile, scope: &Scope<'_>, around: &dyn Surroundings, problem
     if let Some(k) = &file.package {
         let output = problems.keep(path(k.output.as_ref(), scope));
         let checksum = output.as_ref().map(|path| format!("{path}{CHECKSUM_SUFFIX}"));
-        return (Kind::Package(Box::new(Package { output, checksum })), Class::Pure);
+        return (Kind::Package(Box::new(Package { output, checksum, origin: None })), Class::Pure);
     }
     if let Some(k) = &file.check {
         let smoke = match &k.smoke {
             Some(smoke) => problems.keep(one_of(smoke, scope, "smoke mode", &["required", "optional"])),
+            None if around.layers_must_start() => "required".to_owned(),
             None => "optional".to_owned(),
         };
         return (Kind::Check(Box::new(Check { smoke })), Class::Pure);

@@ -32,11 +32,15 @@ pub trait Surroundings {
     /// # Errors
     /// An unknown region.
     fn region(&self, name: &str, at: Span) -> Result<(), Diagnostic>;
+
+    /// Whether a layer has to be started to pass its check, where the check does not say: so it is where layers are
+    /// published from.
+    fn layers_must_start(&self) -> bool;
 }
 
 /// Every format that a report can have.
-pub const REPORT_FORMATS: [&str; 9] =
-    ["markdown", "json", "index", "csv", "terraform", "cdk", "cloudformation", "notes", "html"];
+pub const REPORT_FORMATS: [&str; 11] =
+    ["markdown", "json", "index", "csv", "terraform", "cdk", "cloudformation", "notes", "html", "sbom", "provenance"];
 
 /// The references of a node, by field, and whether the field takes many and tolerates failure.
 pub fn references(file: &NodeFile) -> Vec<Field<'_>> {

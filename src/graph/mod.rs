@@ -8,6 +8,7 @@ mod kind_values;
 pub mod kinds;
 pub mod node;
 mod order;
+mod origin;
 pub mod outline;
 pub mod paths;
 mod places;

@@ -334,6 +334,17 @@ pub struct Package {
     pub output: Option<String>,
     /// `<output>.sha256`, if there is an output.
     pub checksum: Option<String>,
+    /// Where the sources come from, unless they are of this machine.
+    pub origin: Option<Origin>,
+}
+
+/// What a person calls the sources of a layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The URL.
+    pub repository: String,
+    /// Branch, tag or commit, as written.
+    pub reference: String,
 }
 
 /// `check`.

@@ -18,6 +18,9 @@ const ALIGNMENT: usize = 16;
 /// The module text stands between two marks of this many bytes.
 const MARK: usize = 16;
 
+/// The module whose version is the collector's.
+pub const CORE: &str = "go.opentelemetry.io/collector/otelcol";
+
 /// The build information of a Go binary.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BuildInfo {
@@ -80,6 +83,11 @@ impl BuildInfo {
     /// The value of `-tags`, empty if the binary was built without.
     pub fn tags(&self) -> &str {
         self.setting("-tags").unwrap_or_default()
+    }
+
+    /// The collector's version with its `v`; empty if it is not linked in.
+    pub fn collector_version(&self) -> &str {
+        self.deps.iter().find(|module| module.path == CORE).map_or("", |core| &core.version)
     }
 
     fn read_lines(&mut self, text: &str) -> Option<()> {

@@ -34,10 +34,16 @@ pub fn read_names(file: &str, text: &str) -> Result<ConfigNames, Vec<String>> {
     Ok(Names { sources: &sources }.read(&tree))
 }
 
+/// A problem on one line: the check's findings are a list, in which a picture has no place.
 fn in_words(file: &str, sources: &SourceMap, problem: &Diagnostic) -> String {
     let place = problem.span().map_or_else(|| file.to_owned(), |span| sources.place(span));
     let help: String = problem.help.iter().map(|help| format!("; {help}")).collect();
-    format!("{place}: {}{help}", problem.message)
+    let also = problem.labels.iter().filter(|label| !label.primary).filter_map(|label| {
+        let (written, at) = (sources.slice(label.span)?, sources.line_col(label.span)?);
+        Some(format!("; `{written}` of line {}, column {}, is {}", at.line, at.column, label.text))
+    });
+    let also: String = also.collect();
+    format!("{place}: {}{also}{help}", problem.message)
 }
 
 struct Names<'s> {

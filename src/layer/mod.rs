@@ -25,8 +25,10 @@ pub mod go_sum;
 pub mod go_target;
 pub mod go_version;
 pub mod hashes;
+pub mod inspection;
 pub mod limits;
 pub mod name;
+pub mod provenance;
 pub mod record;
 pub mod regions;
 pub mod release;
@@ -34,5 +36,7 @@ pub mod retention;
 pub mod sbom;
 pub mod start_config;
 pub mod tags;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod zip_read;
 pub mod zip_write;

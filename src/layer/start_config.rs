@@ -46,12 +46,15 @@ pub struct StartConfig {
     pub sent: Vec<Signal>,
     /// Signals that have to come out at the address in `endpoints`.
     pub awaited: Vec<Signal>,
-    /// A configuration provider that has to ask somebody outside, with its line: `secretsmanager`, 12.
+    /// What of it has to ask somebody outside before it can start, in words, with its line.
     pub asks_outside: Option<(String, usize)>,
 }
 
 /// Providers of the collector that read from outside the machine.
 const OUTSIDE: [&str; 4] = ["secretsmanager", "s3", "https", "http"];
+/// Exporters that do not start unless their server answers. Source: `clickhouseexporter` of contrib v0.145.0, which looks at
+/// the columns of its tables.
+const ASKING: [&str; 1] = ["clickhouse"];
 /// Processors that may drop what they are given.
 const DROPPING: [&str; 3] = ["filter", "probabilistic_sampler", "tail_sampling"];
 const GRPC_PORT: u16 = 4317;
@@ -70,7 +73,8 @@ pub fn read(file: &str, text: &str) -> Result<StartConfig, Vec<String>> {
     };
     let (ports, http) = ports(&tree);
     let pointed = pointed(&tree);
-    let mut config = StartConfig { ports, http, asks_outside: asks_outside(text), ..StartConfig::default() };
+    let asks_outside = asks_outside(text).or_else(|| asks_its_server(&names));
+    let mut config = StartConfig { ports, http, asks_outside, ..StartConfig::default() };
     config.endpoints = pointed.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
     for signal in Signal::ALL {
         let flow = Flow::of(&names, signal, &pointed);
@@ -169,8 +173,14 @@ fn asks_outside(text: &str) -> Option<(String, usize)> {
         // A comment that explains a provider asks nobody.
         let line = line.split(" #").next().filter(|line| !line.trim_start().starts_with('#'))?;
         let provider = OUTSIDE.iter().find(|provider| line.contains(&format!("${{{provider}:")))?;
-        Some(((*provider).to_owned(), number))
+        Some((format!("it asks `{provider}:` for values when it starts"), number))
     })
+}
+
+fn asks_its_server(names: &ConfigNames) -> Option<(String, usize)> {
+    let mut used = names.pipelines.iter().flat_map(|pipeline| &pipeline.exporters);
+    let asking = used.find(|exporter| ASKING.contains(&exporter.id.split('/').next().unwrap_or_default()))?;
+    Some((format!("exporter `{}` asks its server when it starts", asking.id), asking.mark))
 }
 
 #[cfg(test)]
@@ -212,8 +222,18 @@ mod tests {
     #[test]
     fn a_provider_that_asks_aws_is_found_with_its_line_and_not_in_a_comment() {
         let text = "# ${s3:x}\na: 1 # ${s3:x}\nb: ${secretsmanager:${env:N}#e}\n";
-        assert_eq!(asks_outside(text), Some(("secretsmanager".into(), 3)));
+        assert_eq!(asks_outside(text), Some(("it asks `secretsmanager:` for values when it starts".into(), 3)));
         assert_eq!(asks_outside("a: ${env:https}\n"), None);
+    }
+
+    #[test]
+    fn an_exporter_that_asks_its_server_is_found_where_it_is_used() {
+        let defined = "  debug:\n  clickhouse/main:\n  otlphttp: {endpoint: 'https://x'}\n";
+        assert_eq!(read("c", &config(defined, "")).unwrap().asks_outside, None, "defined, and in no pipeline");
+        let used = config(defined, "").replace("exporters: [debug]", "exporters: [debug, clickhouse/main]");
+        let line = used.lines().count();
+        let expected = ("exporter `clickhouse/main` asks its server when it starts".to_owned(), line);
+        assert_eq!(read("c", &used).unwrap().asks_outside, Some(expected));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub struct Around<'a> {
     root: &'a Path,
     lock: &'a Lock,
     sets: &'a Sets,
+    layers_must_start: bool,
     inner: RefCell<Inner>,
 }
 
@@ -81,8 +82,8 @@ pub const REGIONS: &str = "config/regions.yaml";
 
 impl<'a> Around<'a> {
     /// Starts with the sources read so far.
-    pub fn new(root: &'a Path, lock: &'a Lock, sets: &'a Sets, sources: SourceMap) -> Self {
-        Self { root, lock, sets, inner: RefCell::new(Inner { sources, ..Inner::default() }) }
+    pub fn new(root: &'a Path, lock: &'a Lock, sets: &'a Sets, layers_must_start: bool, sources: SourceMap) -> Self {
+        Self { root, lock, sets, layers_must_start, inner: RefCell::new(Inner { sources, ..Inner::default() }) }
     }
 
     /// Notes a file that was read for the graph elsewhere.
@@ -218,6 +219,10 @@ fn missing_config(config: &str, at: Span) -> Diagnostic {
 }
 
 impl Surroundings for Around<'_> {
+    fn layers_must_start(&self) -> bool {
+        self.layers_must_start
+    }
+
     fn source(&self, repo: &str, reference: &str, paths: &[String], at: Span) -> Result<Source, Diagnostic> {
         // `file://` is a remote only if the person who runs the command said so.
         let given = self.sets.get("upstream-repo").is_some_and(|values| values.iter().any(|value| value == repo));

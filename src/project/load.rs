@@ -17,7 +17,7 @@ use crate::project::params::{self, ParamErrors, Sets, Words};
 use crate::project::texts::find_text;
 use crate::spec::config::DistributionsFile;
 use crate::spec::misplaced;
-use crate::spec::pipeline::PipelineFile;
+use crate::spec::pipeline::{NodeFile, PipelineFile};
 use crate::spec::value::Text;
 use crate::spec::yaml::{Limits, decode, parse};
 
@@ -84,6 +84,9 @@ pub struct Request<'a> {
 /// Variables that can name the caller's region.
 const REGION_VARIABLES: [&str; 5] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_CONFIG_FILE", "HOME"];
 
+/// Set to `true` by GitHub Actions.
+const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+
 /// Loads a project.
 ///
 /// # Errors
@@ -98,7 +101,7 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
         .map_err(|found| problems.extend(found))
         .unwrap_or_default();
     read.extend(lock.read.iter().cloned());
-    let around = Around::new(request.root, &lock, request.sets, sources);
+    let around = Around::new(request.root, &lock, request.sets, is_in_actions(request.env), sources);
     let built = pipeline.as_ref().map(|pipeline| {
         resolve_params(&pipeline.file, request, &around).and_then(|(params, choices)| {
             build::build(pipeline, &params, &choices, &around).map(|graph| (params, graph))
@@ -155,10 +158,23 @@ fn overwritten(pipeline: &Pipeline, graph: &Graph, read: &[String], sources: &So
 }
 
 fn env_used(params: &Params, file: &PipelineFile) -> Vec<&'static str> {
+    let mut used = Vec::new();
+    let leaves_it_open = |node: &NodeFile| node.check.as_ref().is_some_and(|check| check.smoke.is_none());
+    if file.nodes.values().any(leaves_it_open) {
+        used.push(GITHUB_ACTIONS);
+    }
     let session = |name: &String| {
         file.params.get(name).is_some_and(|param| param.default.items.iter().any(|text| text.value == "session"))
     };
-    if params.keys().any(session) { REGION_VARIABLES.to_vec() } else { Vec::new() }
+    if params.keys().any(session) {
+        used.extend(REGION_VARIABLES);
+    }
+    used
+}
+
+/// Layers are published from there, so that one which was not started is none that is proven.
+fn is_in_actions(env: &dyn Fn(&str) -> Option<String>) -> bool {
+    env(GITHUB_ACTIONS).is_some_and(|value| value == "true")
 }
 
 /// Where a parameter's choices are what a word stands for.

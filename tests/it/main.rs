@@ -7,6 +7,7 @@ mod support;
 
 mod affected;
 mod aws;
+mod broken;
 mod cli_reference;
 mod diagnostics;
 mod discovered;
@@ -25,6 +26,7 @@ mod moved_output;
 mod page;
 mod pipelines;
 mod process;
+mod provenance;
 mod published;
 mod quickstart;
 mod registry;

@@ -128,7 +128,8 @@ fn an_edited_component_reaches_only_the_distribution_that_has_it() {
     let why = space.run(&["why", "-p", "quickstart", "tree[minimal-s3export]"]).status(0);
     assert!(why.stdout.contains(component), "{why:?}");
     let ran = space.json(&targets).status(0);
-    // Which tags a file has is read by every distribution; a comment changes neither the tags nor the machine code.
+    // Which tags a file has is read by every distribution; a comment changes neither the tags nor the machine code. The
+    // layer has the same bytes, and another provenance, which names the file.
     assert_eq!(
         ran.ended("ran"),
         names(&[
@@ -136,6 +137,8 @@ fn an_edited_component_reaches_only_the_distribution_that_has_it() {
             "tags[minimal-s3export]",
             "tree[minimal-s3export]",
             "collector[minimal-s3export,amd64]",
+            "layer[minimal-s3export,amd64]",
+            "checked[minimal-s3export,amd64]",
         ])
     );
 }

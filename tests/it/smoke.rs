@@ -1,18 +1,17 @@
-//! Layers that must not ship, each broken in one way, through the pipeline of the quickstart. What makes a zip or a binary
-//! wrong to the eye (architecture, modes, sizes, a binary that is cut off) is in the tests of `src/exec/kinds/check.rs`:
-//! this program packages no such layer.
+//! What a `check` does beyond looking at bytes, through the pipeline of the quickstart: it starts the layer, says why one
+//! died, and takes the record of a start. The ten broken layers, with all that is printed, are in `broken.rs`.
 
 use std::io::Write;
 
 use crate::shipped::{self, SAMPLE};
 use crate::support::{Counts, Space};
 
-const CONFIG: &str = "config/examples/minimal.yaml";
-const LIFECYCLE: &str = "tests/fixtures/collector-src/collector/internal/lifecycle/lifecycle.go";
-const RUN: [&str; 3] = ["run", "quickstart", "checked[minimal,amd64]"];
+pub(crate) const CONFIG: &str = "config/examples/minimal.yaml";
+pub(crate) const LIFECYCLE: &str = "tests/fixtures/collector-src/collector/internal/lifecycle/lifecycle.go";
+pub(crate) const RUN: [&str; 3] = ["run", "quickstart", "checked[minimal,amd64]"];
 
 /// Whether this machine runs what is built for amd64; said aloud if not.
-fn can_start() -> bool {
+pub(crate) fn can_start() -> bool {
     let can = cfg!(all(target_os = "linux", target_arch = "x86_64"));
     if !can {
         let said = "NOT RUN: layers for amd64 are started on Linux on x86_64 only";
@@ -22,7 +21,7 @@ fn can_start() -> bool {
 }
 
 /// Replaces one text in a file of the project.
-fn edit(space: &Space, file: &str, from: &str, to: &str) {
+pub(crate) fn edit(space: &Space, file: &str, from: &str, to: &str) {
     let text = space.read(file);
     assert!(text.contains(from), "{file} has no `{from}`");
     space.write(file, &text.replacen(from, to, 1));
@@ -87,12 +86,7 @@ fn an_extension_that_hangs_is_ended() {
     }
     let space = shipped::project();
     edit(&space, LIFECYCLE, "log.Info(\"running\")", "select {}");
-    edit(
-        &space,
-        "pipelines/quickstart.yaml",
-        "    check: {layer: layer}",
-        "    timeout: 2s\n    check: {layer: layer}",
-    );
+    edit(&space, "pipelines/quickstart.yaml", "    check: {layer: layer", "    timeout: 2s\n    check: {layer: layer");
     let said = space.run(&RUN).status(1).stderr;
     says(&said, &["it was still running after 2 s and was ended while it started"]);
 }
@@ -110,9 +104,23 @@ fn a_layer_is_started_once_and_its_record_stands() {
     let again = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
     assert_eq!(again.counts(), Counts { fresh: 6, ..Counts::default() }, "{again:?}");
     // To ask for the start changes no digest: it happened.
-    edit(&space, "pipelines/quickstart.yaml", "check: {layer: layer}", "check: {layer: layer, smoke: required}");
+    edit(&space, "pipelines/quickstart.yaml", "smoke: optional", "smoke: required");
     let required = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
     assert!(required.ended("ran").is_empty(), "{required:?}");
+}
+
+#[test]
+fn where_layers_are_published_from_they_have_to_be_started() {
+    let mut space = shipped::project();
+    edit(&space, "pipelines/quickstart.yaml", "check: {layer: layer, smoke: optional}", "check: {layer: layer}");
+    edit(&space, CONFIG, "exporters:\n", "exporters:\n  otlphttp/secret:\n    endpoint: ${secretsmanager:x}\n");
+    let _ = space.run(&RUN).status(0);
+    space.set("GITHUB_ACTIONS", "true");
+    let said = space.run(&RUN).status(3);
+    let text = format!("{}{}", said.stdout, said.stderr);
+    says(&text, &["that it starts is not proven, and `smoke: required` asks for it"]);
+    space.unset("GITHUB_ACTIONS");
+    let _ = space.run(&RUN).status(0);
 }
 
 #[test]

@@ -17,8 +17,6 @@ use crate::project::around::DISTRIBUTIONS;
 use crate::spec::config::DistributionsFile;
 
 const BINARY: &str = "extensions/collector";
-/// The module whose version is the collector's.
-const CORE: &str = "go.opentelemetry.io/collector/otelcol";
 /// Where upstream's modules live; what is linked from elsewhere is custom.
 const UPSTREAM: [&str; 3] = [
     "go.opentelemetry.io/collector/",
@@ -99,8 +97,7 @@ pub(super) fn contents_of(layer: &str, bytes: Vec<u8>) -> Result<Contents, Stop>
         Some((short(component), found?.clone()))
     };
     let modules = components.iter().filter_map(module).collect();
-    let core = info.deps.iter().find(|module| module.path == CORE);
-    let collector_version = core.map(|module| module.version.clone()).unwrap_or_default();
+    let collector_version = info.collector_version().to_owned();
     Ok(Contents { components, collector_version, modules })
 }
 

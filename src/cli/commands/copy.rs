@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::args::CopyArgs;
 use crate::cli::commands::print;
-use crate::cli::commands::verify_live::read_index;
+use crate::cli::commands::verify::read_index;
 use crate::cli::commands::versions::{Stores, is_arn, parse, stop};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::live::each_region;

@@ -19,7 +19,6 @@ mod status;
 mod update;
 mod validate;
 mod verify;
-mod verify_live;
 mod versions;
 mod why;
 
@@ -61,7 +60,6 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::CheckConfig(args) => check_config::check_config(process, &args),
         Command::Update(args) => update::update(process, &args),
         Command::Clean(args) => clean::clean(process, &args),
-        Command::Verify(args) if args.twice.is_empty() => verify_live::verify_live(process, &args),
         Command::Verify(args) => verify::verify(process, &args),
         Command::Cache(args) => cache::cache(process, args),
         Command::Schema(args) => schema::schema(&args),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::aws_id::TableName;
 use crate::cli::args::PruneArgs;
 use crate::cli::commands::plan::verdicts;
-use crate::cli::commands::verify_live::read_index;
+use crate::cli::commands::verify::read_index;
 use crate::cli::commands::versions::stop;
 use crate::cli::commands::{list, print};
 use crate::cli::confirm::confirm;

@@ -15,10 +15,24 @@ use crate::layer::build_info::BuildInfo;
 use crate::layer::elf;
 use crate::layer::go_flags::GoBuild;
 use crate::layer::hashes::Sha256Sum;
+use crate::layer::provenance::GoCommand;
 use crate::layer::tags::TagSet;
 
 /// What Go says when a module is not in the cache and it may not fetch it.
 const MISSING_MODULE: &[u8] = b"module lookup disabled by GOPROXY=off";
+
+/// Facts of the tree that the binary passes on.
+const PASSED_ON: [&str; 9] = [
+    "collector-version",
+    "commit",
+    "components",
+    "distribution",
+    "go-mod",
+    "go-sum",
+    "overlay-files",
+    "source-tree",
+    "tags",
+];
 
 /// Builds the collector.
 pub(in crate::exec) fn run(world: &World, job: &Job, k: &Build, log: &mut dyn Log) -> Result<Produced, WorkError> {
@@ -38,7 +52,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Build, log: &mut dyn Lo
     })?;
     let binary = job.work.join("collector");
     let shown = binary.to_string_lossy();
-    let command = GoBuild {
+    let build = GoBuild {
         arch,
         tags: &tags,
         collector_version: job.fact("tree", "collector-version")?,
@@ -46,7 +60,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Build, log: &mut dyn Lo
         output: &shown,
         toolchain: go.version,
     };
-    let command = command.command().map_err(invalid)?;
+    let command = build.command().map_err(invalid)?;
     compile(&go, job, &command.args, &command.env, &base.join(&tree.folder), log)?;
     let bytes = std::fs::read(&binary).map_err(WorkError::io(shown.as_ref()))?;
     let info = check(&bytes, arch, &tags)?;
@@ -60,12 +74,19 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Build, log: &mut dyn Lo
         outputs::publish_outputs(world, &mut outputs, &[("binary", path)])?;
     }
     let mut facts: BTreeMap<String, String> = BTreeMap::new();
-    for name in ["collector-version", "commit", "components", "distribution", "tags"] {
+    for name in PASSED_ON {
         facts.insert(name.to_owned(), job.fact("tree", name)?.to_owned());
     }
     facts.insert("arch".to_owned(), k.arch.clone());
     facts.insert("sha256".to_owned(), Sha256Sum::of(&bytes).to_hex());
     facts.insert("go-version".to_owned(), info.go_version);
+    // Where this machine has put the binary is nothing of what it is.
+    let told = GoBuild { output: "collector", ..build }.command().map_err(invalid)?;
+    let told = GoCommand {
+        arguments: told.args,
+        environment: told.env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    };
+    facts.insert("go-command".to_owned(), told.to_fact());
     let measurements = [("binary-size".to_owned(), bytes.len() as u64)].into();
     Ok(Produced { outputs, facts, measurements, ..Produced::default() })
 }
@@ -138,6 +159,10 @@ mod tests {
             ("commit", COMMIT),
             ("components", "exporter.otlphttp,receiver.otlp"),
             ("distribution", "mine"),
+            ("go-mod", ""),
+            ("go-sum", ""),
+            ("overlay-files", ""),
+            ("source-tree", ""),
             ("tags", TAGS),
         ];
         let k = Build { arch: arch.into(), output: None };
@@ -190,6 +215,9 @@ mod tests {
         let facts = ["arch", "commit", "distribution", "go-version", "sha256"].map(|name| produced.facts[name].clone());
         let sha256 = Sha256Sum::of(&bytes).to_hex();
         assert_eq!(facts, ["arm64", COMMIT, "mine", "go1.26.8", &sha256]);
+        let told = GoCommand::of_fact(&produced.facts["go-command"]).unwrap();
+        assert!(told.arguments.ends_with(&["-o".to_owned(), "collector".to_owned(), ".".to_owned()]), "{told:?}");
+        assert_eq!(told.environment["GOTOOLCHAIN"], "go1.26.8");
         assert_eq!(
             (produced.outputs[0].name.as_str(), produced.outputs[0].content.size()),
             ("binary", bytes.len() as u64)

@@ -16,21 +16,22 @@ use crate::outside::git::{
 /// Stores the wanted files; the fact `commit` names where they come from.
 pub(in crate::exec) fn run(world: &World, job: &Job, k: &CloneKind, log: &mut dyn Log) -> Result<Produced, WorkError> {
     let mut pin = None;
-    let (listing, commit) = match &k.source {
-        Source::Plain(path) => (plain(world, path, k)?, revision(job)?),
+    let (listing, source_tree, commit) = match &k.source {
+        Source::Plain(path) => (plain(world, path, k)?, String::new(), revision(job)?),
         Source::Local(path) => {
             let commit = revision(job)?;
-            (commit_files(world, &world.root.join(path), &commit, k)?, commit)
+            let (listing, tree) = commit_files(world, &world.root.join(path), &commit, k)?;
+            (listing, tree, commit)
         }
         Source::Remote { url, .. } => {
             let (folder, found) = remote(world, job, url, k, log)?;
-            let listing = commit_files(world, &folder, &found.commit, k)?;
+            let (listing, tree) = commit_files(world, &folder, &found.commit, k)?;
             let commit = found.commit.clone();
             if job.revision.is_none() {
                 log.line(&format!("`{}` pinned at {} of {}", k.reference, &found.commit[..12], found.date));
                 pin = Some(found);
             }
-            (listing, commit)
+            (listing, tree, commit)
         }
     };
     let tree = outputs::store_listing(world, listing)?;
@@ -38,7 +39,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &CloneKind, log: &mut dy
     if let Some(path) = &k.output {
         outputs::publish_outputs(world, &mut outputs, &[("tree", path)])?;
     }
-    let facts = [("commit".to_owned(), commit)].into();
+    let facts = [("commit".to_owned(), commit), ("source-tree".to_owned(), source_tree)].into();
     Ok(Produced { outputs, facts, pin, ..Produced::default() })
 }
 
@@ -100,8 +101,8 @@ fn talk<T>(world: &World, job: &Job, talk: impl FnOnce(&mut Hooks<'_>) -> Result
     })
 }
 
-/// Stores the wanted files of a commit.
-fn commit_files(world: &World, repository: &Path, commit: &str, k: &CloneKind) -> Result<Listing, WorkError> {
+/// Stores the wanted files of a commit, and says which git tree they are.
+fn commit_files(world: &World, repository: &Path, commit: &str, k: &CloneKind) -> Result<(Listing, String), WorkError> {
     let repository = SourceRepository::open(repository, &k.repo).map_err(git_error)?;
     let id: GitId = commit.parse().map_err(|_| WorkError::Invalid(format!("`{commit}` is no commit id")))?;
     let tree = repository.tree(id, &k.paths, Limits::default()).map_err(git_error)?;
@@ -116,7 +117,7 @@ fn commit_files(world: &World, repository: &Path, commit: &str, k: &CloneKind) -
         })
         .map_err(git_error)?;
     files.extend(links(&tree.entries));
-    Ok(Listing::new(files))
+    Ok((Listing::new(files), tree.tree_id.unwrap_or_default()))
 }
 
 fn links(entries: &[Entry]) -> impl Iterator<Item = (String, Content)> {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::action::result::{Content, Listing, Output};
-use crate::base::digest::BlobDigest;
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::go::{Call, Go, is_network_trouble};
 use crate::exec::kinds::collector_tree::{CollectorTree, ProjectFile, invalid, project_components};
@@ -14,6 +13,7 @@ use crate::layer::component::overlay_files;
 use crate::layer::component_dependencies::{ModuleVersion, required_modules, unlisted_modules};
 use crate::layer::go_mod::GoMod;
 use crate::layer::go_source::imports;
+use crate::layer::hashes::Sha256Sum;
 use crate::layer::tags::TagSet;
 
 /// Lays the selected files over the tree.
@@ -36,7 +36,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Overlay, log: &mut dyn 
         modules = prepared.modules;
         prepared.tree
     };
-    let module_files = module_files(world, source.id, &tree, &content)?;
+    let [go_mod, go_sum] = module_files(world, source.id, &tree, &content)?;
     produced.outputs = vec![Output { name: "tree".to_owned(), path: None, content }];
     produced.outputs.extend(modules);
     if let Some(path) = &k.output {
@@ -49,7 +49,10 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Overlay, log: &mut dyn 
         ("components", resolution("components")?),
         ("distribution", resolution("distribution")?),
         ("tags", resolution("tags")?),
-        ("go-sum", module_files),
+        ("go-mod", go_mod),
+        ("go-sum", go_sum),
+        ("overlay-files", overlay_lines(&selected)),
+        ("source-tree", job.fact("source", "source-tree")?.to_owned()),
     ]
     .into();
     produced.facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
@@ -219,20 +222,33 @@ fn changed_modules(tree: &CollectorTree<'_>, entries: &BTreeMap<String, Content>
     found.iter().filter_map(output).collect()
 }
 
-/// One digest over the module files of the finished tree.
+/// The files that are laid over the tree: one line each with SHA-256 and path in the project, as `sha256sum` writes them.
+fn overlay_lines(selected: &[&ProjectFile]) -> String {
+    let line = |file: &&ProjectFile| format!("{}  {}", Sha256Sum::of(file.text.as_bytes()).to_hex(), file.in_project);
+    selected.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The SHA-256 of `go.mod` and of `go.sum` of the finished tree; empty for one that is not there.
 fn module_files(
     world: &World,
     producer: crate::base::id::NodeId,
     tree: &CollectorTree<'_>,
     content: &Content,
-) -> Result<String, WorkError> {
+) -> Result<[String; 2], WorkError> {
     let Content::Tree { listing, .. } = content else {
         return Err(WorkError::Internal("an overlay without a tree".to_owned()));
     };
     let listing = outputs::read_listing(world, listing).ok_or(WorkError::NeedsProducer(producer))?;
-    let values = ["go.mod", "go.sum"]
-        .map(|name| listing.get(&format!("{}{name}", tree.folder)).map_or_else(|| "(none)".to_owned(), Content::value));
-    Ok(BlobDigest::of(values.join("\0").as_bytes()).to_hex())
+    let sum = |name: &str| -> Result<String, WorkError> {
+        match listing.get(&format!("{}{name}", tree.folder)) {
+            Some(Content::File(file)) => {
+                let bytes = world.cache.read_blob(&file.digest, u64::MAX).ok_or(WorkError::NeedsProducer(producer))?;
+                Ok(Sha256Sum::of(&bytes).to_hex())
+            }
+            _ => Ok(String::new()),
+        }
+    };
+    Ok([sum("go.mod")?, sum("go.sum")?])
 }
 
 #[cfg(test)]
@@ -246,6 +262,7 @@ mod tests {
     use crate::graph::node::Kind;
     use crate::outside::process::command::CommandSpec;
 
+    const TREE: &str = "89abcdef0123456789abcdef0123456789abcdef";
     const S3: &str = "lambdacomponents.custom,lambdacomponents.exporter.awss3";
     const MODULE: &str = "github.com/open-telemetry/opentelemetry-collector-contrib/exporter/awss3exporter";
 
@@ -267,7 +284,7 @@ mod tests {
             ("tags", tags),
         ];
         let deps = vec![
-            tree_dep(world, "source", &sources(), &[("commit", COMMIT)]),
+            tree_dep(world, "source", &sources(), &[("commit", COMMIT), ("source-tree", TREE)]),
             facts_dep("resolution", Vec::new(), &resolution),
         ];
         job_over(world, Kind::Overlay(Box::new(k.clone())), deps, files)
@@ -305,6 +322,9 @@ mod tests {
         let produced = overlaid(&world, &job, &k).unwrap();
         assert_eq!(produced.outputs, job.dep("source").unwrap().1.outputs);
         assert_eq!((produced.facts["commit"].as_str(), produced.facts["distribution"].as_str()), (COMMIT, "mine"));
+        assert_eq!((produced.facts["source-tree"].as_str(), produced.facts["overlay-files"].as_str()), (TREE, ""));
+        assert_eq!(produced.facts["go-mod"], Sha256Sum::of(GO_MOD.as_bytes()).to_hex());
+        assert_eq!(produced.facts["go-sum"], "", "there is none");
     }
 
     #[test]
@@ -331,6 +351,9 @@ mod tests {
         ] {
             assert_eq!(variable(tidy, name).as_deref(), value, "{name}");
         }
+        let sum = Sha256Sum::of(OWN.1.as_bytes()).to_hex();
+        assert_eq!(produced.facts["overlay-files"], format!("{sum}  {}", OWN.0));
+        assert_eq!(produced.facts["go-sum"], Sha256Sum::of(b"sums\n").to_hex());
         let tree = texts(&world, &produced.outputs[0].content);
         assert_eq!(tree["collector/lambdacomponents/exporter/awss3.go"], OWN.1);
         assert_eq!(tree["collector/go.sum"], "sums\n");

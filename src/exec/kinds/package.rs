@@ -11,6 +11,7 @@ use crate::exec::outputs;
 use crate::graph::node::Package;
 use crate::layer::deflate::Recipe;
 use crate::layer::hashes::Sha256Sum;
+use crate::layer::provenance::{self, External, GoCommand, Made, SourceName, Statement};
 use crate::layer::zip_write::{collector_layer, write_zip};
 
 /// The output that holds the zip.
@@ -47,6 +48,8 @@ pub(in crate::exec) fn run(
         outputs.push(stored(world, CHECKSUM, format!("{}  {name}\n", sha256.to_hex()).as_bytes()));
         outputs::publish_outputs(world, &mut outputs, &[(LAYER, path), (CHECKSUM, checksum)])?;
     }
+    let sums = Sums { zip: sha256, binary: Sha256Sum::of(&binary), config: Sha256Sum::of(&config) };
+    outputs.push(stored(world, provenance::OUTPUT, provenance(job, package, &sums)?.text().as_bytes()));
     let (_, built) = job.dep("binary")?;
     let mut facts = std::collections::BTreeMap::from(
         [
@@ -63,6 +66,50 @@ pub(in crate::exec) fn run(
     log.line(&format!("{} bytes, {unzipped} unpacked, SHA-256 {}", zip.len(), sha256.to_hex()));
     let measurements = [(BUILD_MS.to_owned(), built.duration_ms)].into();
     Ok(Produced { outputs, facts, measurements, ..Produced::default() })
+}
+
+/// What the provenance says of files that are at hand here.
+struct Sums {
+    zip: Sha256Sum,
+    binary: Sha256Sum,
+    config: Sha256Sum,
+}
+
+fn provenance(job: &Job, package: &Package, sums: &Sums) -> Result<Statement, WorkError> {
+    let fact = |name: &str| job.fact("binary", name);
+    let unreadable = |name: &str| WorkError::Internal(format!("the fact `{name}` of the binary cannot be read"));
+    let mut files = vec![("collector config".to_owned(), sums.config)];
+    for line in fact("overlay-files")?.lines() {
+        let (sum, path) = line.split_once("  ").ok_or_else(|| unreadable("overlay-files"))?;
+        files.push((path.to_owned(), Sha256Sum::from_hex(sum).ok_or_else(|| unreadable("overlay-files"))?));
+    }
+    for (name, fact_name) in [("go.mod", "go-mod"), ("go.sum", "go-sum")] {
+        // A collector without modules from elsewhere has no go.sum.
+        files.extend(Sha256Sum::from_hex(fact(fact_name)?).map(|sum| (name.to_owned(), sum)));
+    }
+    let tags = fact("tags")?.split(',').filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    Ok(Statement::of(Made {
+        external: External {
+            distribution: fact("distribution")?.to_owned(),
+            architecture: fact("arch")?.to_owned(),
+            build_tags: tags,
+            source: package.origin.as_ref().map(|origin| SourceName {
+                repository: origin.repository.clone(),
+                reference: origin.reference.clone(),
+            }),
+        },
+        collector_version: fact("collector-version")?,
+        commit: fact("commit")?,
+        source_tree: fact("source-tree")?,
+        files,
+        go: fact("go-version")?,
+        go_command: GoCommand::of_fact(fact("go-command")?).ok_or_else(|| unreadable("go-command"))?,
+        recipe: Recipe::CURRENT,
+        action: job.manifest.action.to_hex(),
+        ocelot: env!("CARGO_PKG_VERSION"),
+        binary: sums.binary,
+        zip: sums.zip,
+    }))
 }
 
 fn stored(world: &World, name: &str, bytes: &[u8]) -> Output {
@@ -97,14 +144,18 @@ mod tests {
     }
 
     fn intermediate() -> Package {
-        Package { output: None, checksum: None }
+        Package { output: None, checksum: None, origin: None }
     }
 
     #[test]
     fn zip_and_checksum_are_kept_where_they_are_declared() {
         let dir = tempfile::tempdir().unwrap();
         let world = world(dir.path());
-        let package = Package { output: Some("build/a b.zip".into()), checksum: Some("build/a b.zip.sha256".into()) };
+        let package = Package {
+            output: Some("build/a b.zip".into()),
+            checksum: Some("build/a b.zip.sha256".into()),
+            origin: None,
+        };
         let made = run(&world, &package_job(&world, &package, "minimal"), &package, &mut Printed::default()).unwrap();
         let zip = std::fs::read(world.root.join("build/a b.zip")).unwrap();
         let sum = Sha256Sum::of(&zip);
@@ -118,7 +169,10 @@ mod tests {
         assert!(PASSED_ON.iter().all(|name| made.facts[*name] == facts()[*name]));
         assert_eq!((made.facts.len(), made.measurements[BUILD_MS]), (10, 1234));
         let paths: Vec<_> = made.outputs.iter().map(|output| (output.name.as_str(), output.path.as_deref())).collect();
-        assert_eq!(paths, [("layer", Some("build/a b.zip")), ("checksum", Some("build/a b.zip.sha256"))]);
+        assert_eq!(
+            paths,
+            [("layer", Some("build/a b.zip")), ("checksum", Some("build/a b.zip.sha256")), ("provenance", None)]
+        );
     }
 
     #[test]
@@ -129,8 +183,8 @@ mod tests {
                 let world = world(dir.path());
                 let job = package_job(&world, &intermediate(), "minimal");
                 let made = run(&world, &job, &intermediate(), &mut Printed::default()).unwrap();
-                assert_eq!(made.outputs.len(), 1);
-                made.outputs[0].clone()
+                assert_eq!(made.outputs.len(), 2);
+                made.outputs
             })
             .collect();
         assert_eq!(contents[0], contents[1]);

@@ -1,6 +1,7 @@
 //! `report`: what was built and published, for people and for machines. Content facts and recorded measurements only, so
 //! that unchanged input gives the same bytes.
 
+mod attached;
 mod index;
 mod markdown;
 
@@ -118,6 +119,7 @@ pub(in crate::exec::kinds) fn index_of(job: &Job) -> Index {
 
 /// Writes the files of the report.
 pub(in crate::exec) fn run(world: &World, job: &Job, report: &Report) -> Result<Produced, WorkError> {
+    let mut entries = attached::of(job, &report.formats)?;
     let shown = Shown::of(job);
     let index = index::of(&shown);
     let mut files = BTreeMap::new();
@@ -131,6 +133,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, report: &Report) -> Result<
             "cdk" => ("layers.ts", maps::cdk(&index)),
             "cloudformation" => ("mappings.json", maps::cloudformation(&index)),
             "notes" => ("notes.md", notes(&index)),
+            "sbom" | "provenance" => continue,
             other => {
                 return Err(WorkError::Invalid(format!(
                     "format `{other}` is not written yet; take it out of `formats:`"
@@ -139,12 +142,12 @@ pub(in crate::exec) fn run(world: &World, job: &Job, report: &Report) -> Result<
         };
         files.insert(name, text);
     }
-    let entries = files.into_iter().map(|(name, text)| {
+    entries.extend(files.into_iter().map(|(name, text)| {
         let put = world.cache.put_bytes(text.as_bytes());
         let file = FileContent { digest: put.digest, size: put.size, executable: false };
         (name.to_owned(), Content::File(file))
-    });
-    let content = outputs::store_listing(world, Listing::new(entries.collect()))?;
+    }));
+    let content = outputs::store_listing(world, Listing::new(entries))?;
     let mut outputs = vec![Output { name: report.output.clone(), path: None, content }];
     outputs::publish_outputs(world, &mut outputs, &[(&report.output, &report.output)])?;
     Ok(Produced { outputs, ..Produced::default() })

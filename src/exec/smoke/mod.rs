@@ -80,13 +80,13 @@ pub(in crate::exec) fn prove(
     let visit = Visit { invoke: true, http: smoke.start.http, signals: smoke.start.sent.clone() };
     let first = start(world, job, &root, &program, smoke, &visit)?;
     log.write(&first.output);
+    let mut proof = judge(&first, smoke);
     let late = missing(smoke, &first.seen.at_freeze);
-    if !late.is_empty() {
+    if proof.errors.is_empty() && !late.is_empty() {
         // Whether a batch is full by then is a matter of milliseconds: a thing to know, and no finding.
         let names = names(&late);
         log.line(&format!("{names}: not out yet when Lambda could freeze it; sent later, at the latest at shutdown"));
     }
-    let mut proof = judge(&first, smoke);
     if proof.errors.is_empty() {
         let mut times: Vec<u64> = first.seen.ready_ms.into_iter().collect();
         for _ in 1..STARTS {
@@ -262,6 +262,25 @@ fn judge(start: &Start, smoke: &Smoke<'_>) -> Proof {
     proof
 }
 
+/// What to look at first.
+fn remedy(end: &End, phase: Phase) -> &'static str {
+    match (end, phase) {
+        (End::NotStarted(_), _) => "",
+        (End::TimedOut, Phase::ShuttingDown) => {
+            "\n    Lambda gives it 2 s from SHUTDOWN to its end: look for a component that waits for an answer when it stops"
+        }
+        (End::TimedOut, _) => {
+            "\n    Lambda gives it 10 s to start: look for an address in its configuration that does not answer"
+        }
+        (_, Phase::ShuttingDown) => "\n    it has to end with status 0 after SHUTDOWN",
+        (_, Phase::Started | Phase::Registered) => {
+            "\n    a function with this layer would not start: mend what it says, or take the component out of its \
+             configuration"
+        }
+        _ => "\n    it has to run until SHUTDOWN, or Lambda ends the function with it",
+    }
+}
+
 /// How it ended, if that was not as it should.
 fn judge_end(start: &Start, smoke: &Smoke<'_>) -> Vec<String> {
     let phase = start.seen.phase;
@@ -285,5 +304,6 @@ fn judge_end(start: &Start, smoke: &Smoke<'_>) -> Vec<String> {
         }
         None => text.push_str("; its log names no cause"),
     }
+    text.push_str(remedy(&start.end, phase));
     vec![text]
 }

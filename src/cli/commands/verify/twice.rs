@@ -1,13 +1,12 @@
-//! `verify`: does the work of nodes once more, in a fresh copy of the project, and compares what came out.
+//! `verify --twice`: does the work of nodes once more, in a fresh copy of the project, and compares what came out.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use crate::action::result::{ActionResult, Content};
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, SelectArgs, VerifyArgs};
 use crate::cli::commands::run::{RunRequest, run_selection};
+use crate::cli::commands::verify::fresh_copy;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::lock_workspace;
 use crate::cli::process::Process;
@@ -18,11 +17,11 @@ use crate::event::Event;
 use crate::exec::outputs::remove_any;
 use crate::graph::node::Class;
 
-/// `verify`.
+/// `verify --twice`.
 ///
 /// # Errors
 /// If the project or the targets are wrong, or the copy cannot be made.
-pub(in crate::cli) fn verify(process: &Process, args: &VerifyArgs) -> Result<Exit, Stop> {
+pub(super) fn verify(process: &Process, args: &VerifyArgs) -> Result<Exit, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set: args.set.clone() };
     let mut selection = selection::select(process, &select)?;
     selection.targets.clone_from(&args.twice);
@@ -37,14 +36,7 @@ pub(in crate::cli) fn verify(process: &Process, args: &VerifyArgs) -> Result<Exi
     let root = selection.pipeline.root.clone();
     let _held = lock_workspace(process, &root)?;
     let first = workspace::open_to_read(process, selection.clone())?;
-    let copy = root.join(".ocelot/verify");
-    let made = remove_any(&copy).and_then(|()| copy_project(&root, &copy));
-    let compared = made
-        .map_err(|error| Stop::environment(format!("cannot copy the project to {}: {error}", copy.display())))
-        .and_then(|()| again(process, &first, selection, &copy));
-    // Leftovers are replaced by the next time.
-    remove_any(&copy).ok();
-    compared
+    fresh_copy::with(process, &root, |there| again(process, &first, selection, there))
 }
 
 /// Only what makes the same of the same can be held to it, and nothing is done twice that has an effect.
@@ -64,28 +56,9 @@ fn refuse(workspace: &Workspace) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Everything but `.ocelot`.
-fn copy_project(from: &Path, to: &Path) -> std::io::Result<()> {
-    let mut open = vec![(from.to_owned(), to.to_owned())];
-    while let Some((from, to)) = open.pop() {
-        fs::create_dir_all(&to)?;
-        for entry in fs::read_dir(&from)? {
-            let entry = entry?;
-            let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
-            if kind.is_dir() && entry.file_name() != ".ocelot" {
-                open.push((entry.path(), target));
-            } else if kind.is_symlink() {
-                std::os::unix::fs::symlink(fs::read_link(entry.path())?, target)?;
-            } else if kind.is_file() {
-                fs::copy(entry.path(), target)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Runs the targets in the copy, where no output of theirs stands and the cache is not written.
-fn again(process: &Process, first: &Workspace, mut selection: Selection, copy: &Path) -> Result<Exit, Stop> {
+fn again(process: &Process, first: &Workspace, mut selection: Selection, there: &Process) -> Result<Exit, Stop> {
+    let copy = &there.dir;
     let graph = &first.session.graph;
     for id in graph.ids().filter(|id| first.wanted[id.index()]) {
         for output in graph.node(id).outputs() {
@@ -93,15 +66,9 @@ fn again(process: &Process, first: &Workspace, mut selection: Selection, copy: &
                 .map_err(|error| Stop::environment(format!("cannot remove the copy of `{output}`: {error}")))?;
         }
     }
-    selection.pipeline.root = copy.to_owned();
-    let there = Process {
-        dir: copy.to_owned(),
-        env: process.env.clone(),
-        clock: process.clock,
-        common: process.common.clone(),
-    };
+    selection.pipeline.root.clone_from(copy);
     let how = HowArgs { force: selection.targets.clone(), ..HowArgs::default() };
-    let report = run_selection(&there, RunRequest { selection, how: &how, extra_args: &[], mode: Mode::Discard })?;
+    let report = run_selection(there, RunRequest { selection, how: &how, extra_args: &[], mode: Mode::Discard })?;
     let Some(second) = report.workspace.filter(|_| report.exit == Exit::Ok) else { return Ok(report.exit) };
     let mut sink = sink::of(process);
     let mut exit = Exit::Ok;

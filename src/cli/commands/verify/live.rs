@@ -44,21 +44,21 @@ impl Found {
     }
 }
 
-/// `verify` without `--twice`.
+/// `verify` of ARNs, indexes and nodes.
 ///
 /// # Errors
 /// If something named cannot be read.
-pub(super) fn verify_live(process: &Process, args: &VerifyArgs) -> Result<Exit, Stop> {
+pub(super) fn verify(process: &Process, words: &[&str], args: &VerifyArgs) -> Result<Exit, Stop> {
     let stores = Stores::new(process, &args.store);
     let mut found = Vec::new();
     let mut targets = Vec::new();
-    for word in &args.what {
+    for word in words.iter().copied() {
         if is_arn(word) {
             found.extend(of_arn(process, args, &stores, &parse(word)?)?);
         } else if Path::new(word).extension().is_some_and(|end| end == "json") {
             found.extend(of_index(process, &stores, word)?);
         } else {
-            targets.push(word.clone());
+            targets.push(word.to_owned());
         }
     }
     if !targets.is_empty() {
@@ -184,7 +184,7 @@ fn of_entry(registry: &dyn LayerRegistry, arn: &VersionArn, version: &Version) -
 ///
 /// # Errors
 /// One that cannot be read, which is never taken for an empty one.
-pub(super) fn read_index(process: &Process, file: &str) -> Result<Index, Stop> {
+pub(in crate::cli::commands) fn read_index(process: &Process, file: &str) -> Result<Index, Stop> {
     let text = std::fs::read_to_string(process.dir.join(file))
         .map_err(|error| Stop::usage(format!("cannot read `{file}`: {error}")))?;
     Index::parse(&text).map_err(|problem| Stop::usage(format!("`{file}`: {problem}")))

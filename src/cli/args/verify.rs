@@ -1,0 +1,44 @@
+//! Arguments of `verify`.
+
+use clap::Args;
+
+use crate::cli::args::StoreArgs;
+
+/// `verify`.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// What is to be verified; may repeat. A layer zip is held against Lambda's rules and against its own configuration,
+    /// not started. An ARN is looked for in every region; each version that the `index.json` of a release names is looked
+    /// up; of a `publish` node, what is there is compared with what is built here.
+    #[arg(value_name = "LAYER|ARN|INDEX|NODE", required_unless_present = "twice")]
+    pub what: Vec<String>,
+    /// What a layer zip is for; without it, what its binary says.
+    #[arg(short, long, value_name = "ARCH", value_parser = ["amd64", "arm64"], requires = "what")]
+    pub architecture: Option<String>,
+    /// Build a layer zip again in a fresh copy of the project, and say whether the same bytes come out or which input
+    /// differs.
+    #[arg(long, requires = "what", requires = "provenance")]
+    pub rebuild: bool,
+    /// The layer's provenance, as a report with the format `provenance` writes it.
+    #[arg(long, value_name = "FILE", requires = "rebuild")]
+    pub provenance: Option<String>,
+    /// Do the work of this pure node twice, in a fresh copy of the project, and compare, for example
+    /// `'collector[arm64]'`; may repeat.
+    #[arg(long, value_name = "NODE", conflicts_with = "what")]
+    pub twice: Vec<String>,
+    /// A zip that was built here, to compare an ARN with.
+    #[arg(long, value_name = "ZIP", conflicts_with_all = ["twice", "rebuild"])]
+    pub against: Option<String>,
+    /// Look for an ARN's layer in this region; may repeat. Unless given, in all of `config/regions.yaml`.
+    #[arg(long, value_name = "REGION", conflicts_with_all = ["twice", "rebuild"])]
+    pub region: Vec<String>,
+    /// Where.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// Another pipeline than the one last run here.
+    #[arg(short, long, value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+    /// Set a parameter.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
