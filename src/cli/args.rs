@@ -109,6 +109,9 @@ pub struct HowArgs {
     /// Run this node again whatever is known of it.
     #[arg(long, value_name = "NODE")]
     pub force: Vec<String>,
+    /// Never run this node: what is there of it stands, its receipts unasked; nothing there is a failure.
+    #[arg(long, value_name = "NODE")]
+    pub as_is: Vec<String>,
     /// Do not read the action cache.
     #[arg(long)]
     pub no_cache: bool,
@@ -129,6 +132,9 @@ pub struct PlanArgs {
     /// Plan as if these nodes were forced.
     #[arg(long, value_name = "NODE")]
     pub force: Vec<String>,
+    /// Plan as if these nodes were taken as they are.
+    #[arg(long, value_name = "NODE")]
+    pub as_is: Vec<String>,
     /// Plan as if the action cache were not read.
     #[arg(long)]
     pub no_cache: bool,
@@ -242,11 +248,15 @@ pub enum CacheCommand {
         /// What.
         #[command(flatten)]
         select: SelectArgs,
+        /// What another machine needs to know what was done: the receipts, and of the results what is small, with the
+        /// layer zips.
+        #[arg(long)]
+        state: bool,
         /// The file.
         #[arg(long, value_name = "FILE")]
         out: String,
     },
-    /// Take in such a file; everything is verified first.
+    /// Take in such a file; everything is verified first. Receipts go into the project of this folder.
     Import {
         /// The file.
         file: String,

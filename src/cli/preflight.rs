@@ -39,7 +39,7 @@ pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, regist
         return Ok(());
     }
     let plan = verdicts(process, workspace)?;
-    let is_due = |decision: &Decision| decision.verdict != Verdict::Fresh;
+    let is_due = |decision: &Decision| !matches!(decision.verdict, Verdict::Fresh | Verdict::Skip);
     let due: Vec<&Publish> = publishes()
         .filter(|(id, publish)| publish.registry == AWS && plan.decisions[id.index()].as_ref().is_some_and(is_due))
         .map(|(_, publish)| publish)

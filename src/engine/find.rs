@@ -30,7 +30,10 @@ impl Session {
             let action = manifest.action.to_hex();
             let layer = node.field("layer").next().and_then(|dep| self.result(dep)).cloned();
             let effect = Effect { pipeline: &self.graph.name, node, action: &action, layer: layer.as_deref() };
-            let answer = self.outside.receipt(&effect);
+            let answer = match self.as_is(id) {
+                Some(_) => self.outside.standing_receipt(&effect),
+                None => self.outside.receipt(&effect),
+            };
             for file in answer.watch {
                 if let Some(file) = file.to_str() {
                     rows.push(self.observer.look(file));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::action::result::{ActionResult, Content};
 use crate::action::verdict::{Decision, Verdict};
+use crate::base::digest::ActionDigest;
 use crate::base::id::NodeId;
 use crate::engine::session::{Known, Session};
 use crate::engine::sources::{InputProblem, PrepareError};
@@ -15,6 +16,8 @@ use crate::graph::node::{Class, Kind};
 pub struct Plan {
     /// By node; `None` for a node that is not wanted.
     pub decisions: Vec<Option<Decision>>,
+    /// By node: the digest of its action, if a result of it stands.
+    pub actions: Vec<Option<ActionDigest>>,
 }
 
 impl Plan {
@@ -37,34 +40,39 @@ impl Session {
         let mut needed = vec![false; wanted.len()];
         // Verdicts only move towards `run`, so this ends after at most one round per node.
         loop {
-            let decisions = self.forward(wanted, &needed)?;
-            let next = self.needs(&decisions);
+            let plan = self.forward(wanted, &needed)?;
+            let next = self.needs(&plan.decisions);
             if next == needed {
-                return Ok(Plan { decisions });
+                return Ok(plan);
             }
             needed = next;
         }
     }
 
-    fn forward(&mut self, wanted: &[bool], needed: &[bool]) -> Result<Vec<Option<Decision>>, Vec<PrepareError>> {
+    fn forward(&mut self, wanted: &[bool], needed: &[bool]) -> Result<Plan, Vec<PrepareError>> {
         self.forget_known(wanted);
         let graph = Arc::clone(&self.graph);
         let mut decisions: Vec<Option<Decision>> = vec![None; wanted.len()];
+        let mut actions = vec![None; wanted.len()];
         let mut errors = Vec::new();
         for id in graph.ids().filter(|id| wanted[id.index()]) {
             let open = self.open_dep(id, &decisions);
             match self.evaluate(id, open, needed[id.index()]) {
                 Ok(evaluation) => {
                     let decision = evaluation.decision;
-                    if matches!(decision.verdict, Verdict::Fresh | Verdict::Restore) {
-                        self.known[id.index()] = Some(Known::Done(evaluation.result.unwrap_or_default()));
-                    }
+                    let stands = matches!(decision.verdict, Verdict::Fresh | Verdict::Restore);
+                    actions[id.index()] = stands.then_some(evaluation.manifest.action);
+                    self.known[id.index()] = match decision.verdict {
+                        Verdict::Fresh | Verdict::Restore => Some(Known::Done(evaluation.result.unwrap_or_default())),
+                        Verdict::Skip => Some(Known::Failed(decision.reason.to_string())),
+                        Verdict::Run | Verdict::Ask | Verdict::MayRun => None,
+                    };
                     decisions[id.index()] = Some(decision);
                 }
                 Err(problem) => errors.push(self.prepare_error(id, problem)),
             }
         }
-        if errors.is_empty() { Ok(decisions) } else { Err(errors) }
+        if errors.is_empty() { Ok(Plan { decisions, actions }) } else { Err(errors) }
     }
 
     /// Names the node of a problem.

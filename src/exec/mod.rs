@@ -13,6 +13,7 @@ mod reconcile;
 pub mod registries;
 pub mod smoke;
 pub mod sources;
+pub mod standing;
 #[cfg(test)]
 pub(in crate::exec) mod testing;
 pub mod worker;

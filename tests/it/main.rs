@@ -31,6 +31,7 @@ mod schema;
 mod shipped;
 mod smoke;
 mod snapshot;
+mod state_bundle;
 mod timeline;
 mod upstream;
 mod verdicts;

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod build;
+mod bundle;
 mod cache;
 mod check_config;
 mod clean;
@@ -31,8 +32,13 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
     match command {
         Command::Build(args) => build::build(process, &args),
         Command::Run(args) if args.dry_run => {
-            let plan =
-                PlanArgs { select: args.select, force: args.how.force, no_cache: args.how.no_cache, exit_code: false };
+            let plan = PlanArgs {
+                select: args.select,
+                force: args.how.force,
+                as_is: args.how.as_is,
+                no_cache: args.how.no_cache,
+                exit_code: false,
+            };
             plan::plan(process, &plan)
         }
         Command::Run(args) => run::run(process, &args),

@@ -13,8 +13,7 @@ use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
-use crate::engine::session::Options;
+use crate::cli::workspace::{self, Workspace};
 use crate::exec::live::{Live, live};
 use crate::exec::registries::Registries;
 use crate::graph::node::{Kind, Publish, Role};
@@ -43,11 +42,7 @@ struct Asked<'a> {
 /// If the project or the targets are wrong.
 pub(in crate::cli) fn status(process: &Process, args: &StatusArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
-    let options = Options { offline: process.common.offline, ..Options::default() };
-    let request = OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], options };
-    let Opened::Session(mut workspace) = workspace::open(process, request)? else {
-        return Err(Stop::new(Exit::Internal, "BUG: a session was asked for"));
-    };
+    let mut workspace = workspace::open_to_read(process, selection)?;
     verdicts(process, &mut workspace)?;
     let asked = asked(&workspace);
     if asked.is_empty() {
