@@ -1,11 +1,13 @@
 //! The command line.
 
+mod ci;
 mod common;
 mod contents;
 mod status;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use ci::{CiCommand, MatrixArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use status::StatusArgs;
@@ -56,6 +58,9 @@ pub enum Command {
     /// Look after the cache.
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Serve GitHub Actions: what has to run where.
+    #[command(subcommand)]
+    Ci(CiCommand),
     /// Print the JSON Schema of a file.
     Schema(SchemaArgs),
     /// Ends the commands of a run that died.

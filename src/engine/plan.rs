@@ -38,10 +38,12 @@ impl Session {
     pub fn plan(&mut self, wanted: &[bool]) -> Result<Plan, Vec<PrepareError>> {
         self.prepare(wanted)?;
         let mut needed = vec![false; wanted.len()];
-        // Verdicts only move towards `run`, so this ends after at most one round per node.
+        // What was needed once stays so, or a node that waits for what it needs would no longer seem to need it. So this
+        // ends after at most one round per node.
         loop {
             let plan = self.forward(wanted, &needed)?;
-            let next = self.needs(&plan.decisions);
+            let mut next = self.needs(&plan.decisions);
+            next.iter_mut().zip(&needed).for_each(|(next, before)| *next |= before);
             if next == needed {
                 return Ok(plan);
             }
@@ -100,19 +102,20 @@ impl Session {
             }
             for edge in node.edges.iter().filter(|edge| edge.role.enters_digest()) {
                 let of_pure = matches!(self.graph.node(edge.to).class, Class::Pure | Class::Volatile);
-                needed[edge.to.index()] |= of_pure && self.result(edge.to).is_some_and(|r| has_intermediates(r));
+                needed[edge.to.index()] |= of_pure && self.result(edge.to).is_some_and(|r| self.is_elsewhere(r));
             }
         }
         needed
+    }
+
+    /// Whether anything of a result is only in the store.
+    fn is_elsewhere(&self, result: &ActionResult) -> bool {
+        let in_store = |path: &Option<String>| path.is_none() || self.options.assume_outputs;
+        result.outputs.iter().any(|output| in_store(&output.path) && !matches!(output.content, Content::Symlink(_)))
     }
 }
 
 /// Whether a kind takes its dependencies' outputs from the store; a report only shows facts.
 fn reads_blobs(kind: &Kind) -> bool {
     !matches!(kind, Kind::Report(_) | Kind::Group | Kind::Release(_))
-}
-
-/// Whether anything of a result is only in the store.
-fn has_intermediates(result: &ActionResult) -> bool {
-    result.outputs.iter().any(|output| output.path.is_none() && !matches!(output.content, Content::Symlink(_)))
 }

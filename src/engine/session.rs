@@ -31,6 +31,8 @@ pub struct Options {
     pub as_is: BTreeSet<NodeId>,
     /// `--no-cache`: pure nodes run; records are still written.
     pub no_cache: bool,
+    /// Outputs count as in place wherever they are: for a machine that only decides what others do.
+    pub assume_outputs: bool,
     /// `--offline`.
     pub offline: bool,
     /// `--sandbox`.

@@ -7,6 +7,7 @@ mod support;
 
 mod affected;
 mod aws;
+mod ci;
 mod cli_reference;
 mod diagnostics;
 mod discovered;

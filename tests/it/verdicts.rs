@@ -284,3 +284,14 @@ fn why_remembers_why_something_was_last_done() {
         assert!(why.contains("last `restore` in run ") && why.contains("    output deleted: a"), "{why}");
     });
 }
+
+#[test]
+fn a_plan_ends_where_a_layer_is_lost_that_somebody_waits_for() {
+    let space = crate::shipped::project();
+    let _ = space.json(&["quickstart", "published[minimal,amd64,us-east-1]"]).status(0);
+    space.remove("build/quickstart/registry");
+    std::fs::remove_dir_all(space.cache().join("ocelot/v1/store/blobs")).unwrap();
+    let plan = space.plan(&["quickstart", "published[minimal,amd64,us-east-1]"]);
+    assert_eq!(plan["checked[minimal,amd64]"], is("run", "5"), "{plan:?}");
+    assert_eq!(plan["published[minimal,amd64,us-east-1]"], is("may-run", "4"), "{plan:?}");
+}

@@ -4,6 +4,7 @@ mod build;
 mod bundle;
 mod cache;
 mod check_config;
+mod ci;
 mod clean;
 mod components;
 mod graph;
@@ -55,6 +56,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Clean(args) => clean::clean(process, &args),
         Command::Verify(args) => verify::verify(process, &args),
         Command::Cache(args) => cache::cache(process, args),
+        Command::Ci(args) => ci::ci(process, &args),
         Command::Schema(args) => schema::schema(&args),
         Command::Watch => Ok(Exit::Ok),
     }

@@ -1,0 +1,3 @@
+//! What GitHub Actions is given: matrices, workflows, and what checks them.
+
+mod matrix;
