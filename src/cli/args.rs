@@ -7,7 +7,7 @@ mod status;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use ci::{CiCommand, MatrixArgs};
+pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use status::StatusArgs;

@@ -9,6 +9,8 @@ use crate::cli::args::SelectArgs;
 pub enum CiCommand {
     /// Print the matrix of a job: an entry for each architecture and region that has something to do.
     Matrix(MatrixArgs),
+    /// Write the workflow that builds, publishes, reports and releases the layers of a pipeline.
+    Workflow(WorkflowArgs),
 }
 
 /// `ci matrix`.
@@ -25,4 +27,23 @@ pub struct MatrixArgs {
     /// beyond 256 entries.
     #[arg(long, value_name = "NAME", default_value = "matrix")]
     pub name: String,
+}
+
+/// `ci workflow`.
+#[derive(Clone, Debug, Args)]
+pub struct WorkflowArgs {
+    /// The pipeline.
+    pub pipeline: String,
+    /// Write nothing; fail if the file is not what would be written.
+    #[arg(long)]
+    pub check: bool,
+    /// A publishing job for each architecture and region, rather than one for all.
+    #[arg(long)]
+    pub per_region_jobs: bool,
+    /// Build ocelot from this repository, rather than download a release of it.
+    #[arg(long)]
+    pub from_source: bool,
+    /// The file; `.github/workflows/PIPELINE.yml` unless given, `-` for standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<String>,
 }
