@@ -3,5 +3,6 @@
 pub mod facts;
 pub mod matrix;
 pub mod model;
+pub mod oidc;
 pub mod workflow;
 pub mod yaml;

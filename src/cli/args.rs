@@ -3,6 +3,7 @@
 mod ci;
 mod common;
 mod contents;
+mod oidc;
 mod status;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
+pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use status::StatusArgs;
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
@@ -61,6 +63,9 @@ pub enum Command {
     /// Serve GitHub Actions: what has to run where.
     #[command(subcommand)]
     Ci(CiCommand),
+    /// Serve GitHub Actions: what it may do in AWS.
+    #[command(subcommand)]
+    Oidc(OidcCommand),
     /// Print the JSON Schema of a file.
     Schema(SchemaArgs),
     /// Ends the commands of a run that died.

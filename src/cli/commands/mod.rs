@@ -9,6 +9,7 @@ mod clean;
 mod components;
 mod graph;
 mod list;
+mod oidc;
 mod page;
 pub(in crate::cli) mod plan;
 mod run;
@@ -57,6 +58,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Verify(args) => verify::verify(process, &args),
         Command::Cache(args) => cache::cache(process, args),
         Command::Ci(args) => ci::ci(process, &args),
+        Command::Oidc(args) => oidc::oidc(process, args),
         Command::Schema(args) => schema::schema(&args),
         Command::Watch => Ok(Exit::Ok),
     }

@@ -1,3 +1,4 @@
 //! What GitHub Actions is given: matrices, workflows, and what checks them.
 
+mod gates;
 mod matrix;

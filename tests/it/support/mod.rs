@@ -2,6 +2,7 @@
 
 pub mod moto;
 pub mod proxy;
+pub mod python;
 
 use std::collections::BTreeMap;
 use std::fs;
