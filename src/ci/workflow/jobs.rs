@@ -91,7 +91,7 @@ fn plan(facts: &Facts) -> Job {
         "{}mkdir -p plan\nif [ -f known/ocelot.state ]; then cp known/ocelot.state plan/known.state; ocelot cache import plan/known.state; fi\n\
          ocelot --version > plan/version\nocelot update \"$@\" --out plan/ocelot.lock\n\
          set -- \"$@\" --lock plan/ocelot.lock\nocelot run \"$@\" {sources}\n\
-         ocelot cache export --out plan/sources.bundle \"$@\" {sources}\n",
+         ocelot cache export --state --out plan/sources.state \"$@\" {sources}\n",
         arguments(facts, &[], false)
     );
     let mut matrices = arguments(facts, &[], true);
@@ -154,7 +154,7 @@ fn build(facts: &Facts) -> Job {
     let mut restore = cache(&whole);
     restore.push(("restore-keys", KEY.to_owned()));
     let script = format!(
-        "ocelot cache import plan/sources.bundle\n{}ocelot run \"$@\" \"{}[{}=$ARCHITECTURE]\"\n",
+        "ocelot cache import plan/sources.state\n{}ocelot run \"$@\" \"{}[{}=$ARCHITECTURE]\"\n",
         arguments(facts, &[], true),
         facts.proven,
         facts.arch_axis

@@ -85,7 +85,8 @@ pub(super) fn get_plan() -> Step {
 pub(super) fn get_state() -> Vec<Step> {
     let with =
         vec![("pattern", "state-*".to_owned()), ("path", "state".to_owned()), ("merge-multiple", "true".to_owned())];
-    let import = "shopt -s nullglob\nfor file in plan/*.state plan/*.bundle state/*.state; do\n  ocelot cache import \"$file\"\ndone\n";
+    let import =
+        "shopt -s nullglob\nfor file in plan/*.state state/*.state; do\n  ocelot cache import \"$file\"\ndone\n";
     vec![
         Step::uses("Get what other jobs have done", "actions/download-artifact", with),
         Step::run("Take it over", import),

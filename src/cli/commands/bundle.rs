@@ -17,10 +17,12 @@ use crate::exec::standing::is_in_force;
 use crate::graph::node::Kind;
 use crate::store::bundle::{Checks, Export};
 use crate::store::cache::Cache;
-use crate::store::cache_blobs::SMALL_BLOB;
 use crate::store::cache_options::Access;
 use crate::store::receipt_bundle::{attachments, check, take_over};
 use crate::store::receipts::Receipts;
+
+/// Blobs above this size, in bytes, stay at home unless they are a layer's.
+const LARGE_BLOB: u64 = 1 << 20;
 
 /// `cache export`: the results of the targets as they stand. With `state`, the receipts too, and of the blobs only what
 /// the next job needs to know and to hand on: small ones, and the layers.
@@ -59,15 +61,14 @@ fn results(process: &Process, workspace: &mut Workspace) -> Result<Vec<(ActionDi
     Ok(found.collect())
 }
 
-/// The blobs of a record without which nobody knows what it says, and those of a layer.
+/// The blobs of a record that are held and that others need: all of a layer, else what is not large. A compiled binary
+/// stays at home, and sources travel.
 fn known_by(cache: &Cache, payload: &[u8], layers: &BTreeSet<ActionDigest>) -> Vec<BlobDigest> {
-    let Some(record) = Record::decode_any(payload) else { return Vec::new() };
-    if layers.contains(&record.action) {
-        return blobs_of(cache, payload);
-    }
-    let named = record.blobs().into_iter().map(|(digest, _)| digest);
-    let manifest = BlobDigest::from_bytes(*record.action.as_bytes());
-    named.chain([manifest]).filter(|digest| cache.read_blob(digest, SMALL_BLOB).is_some()).collect()
+    let is_layer = Record::decode_any(payload).is_some_and(|record| layers.contains(&record.action));
+    let limit = if is_layer { u64::MAX } else { LARGE_BLOB };
+    let mut blobs = blobs_of(cache, payload);
+    blobs.retain(|digest| cache.read_blob(digest, limit).is_some());
+    blobs
 }
 
 fn receipts(process: &Process, workspace: &Workspace) -> Result<BTreeMap<String, Vec<u8>>, Stop> {
