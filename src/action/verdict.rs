@@ -24,7 +24,7 @@ pub enum Verdict {
     Ask,
     /// The work is done.
     Run,
-    /// Nothing: a strict dependency failed, or the run ended first.
+    /// Nothing: a strict dependency failed, the run ended first, or there is nothing of a node that is taken as it is.
     Skip,
 }
 
@@ -111,6 +111,8 @@ pub struct Situation<'a> {
     pub failed_dep: Option<&'a str>,
     /// `--force NODE`, or a pure node under `--no-cache`.
     pub forced: bool,
+    /// For a node named by `--as-is`: what is said of it if there is nothing that stands, for example `not published`.
+    pub as_is: Option<&'a str>,
     /// The first digest-entering dependency whose results are not known yet.
     pub open_dep: Option<&'a str>,
     /// The action cache's answer; computed with what is known of dependencies.
@@ -193,6 +195,11 @@ pub enum Reason {
     NeverDone,
     /// An earlier attempt did not end.
     Interrupted,
+    /// It is taken as it is, and there is nothing: it counts as failed.
+    Absent {
+        /// What was never done, for example `not published`.
+        what: String,
+    },
 }
 
 impl Reason {
@@ -233,6 +240,7 @@ impl fmt::Display for Reason {
             Self::Receipt { date } => write!(f, "receipt of {date}"),
             Self::NeverDone => f.write_str("never done here"),
             Self::Interrupted => f.write_str("an earlier attempt was interrupted"),
+            Self::Absent { what } => f.write_str(what),
         }
     }
 }
@@ -241,6 +249,18 @@ impl fmt::Display for Reason {
 ///
 /// Row 1 (absent) never reaches this function: such an instance is not in the graph.
 pub fn decide(situation: &Situation<'_>) -> Decision {
+    let decision = as_asked(situation);
+    match situation.as_is {
+        // What is decided later is not known to be absent.
+        Some(what) if matches!(decision.verdict, Verdict::Run | Verdict::Ask) => {
+            Decision { verdict: Verdict::Skip, row: "2b", reason: Reason::Absent { what: what.to_owned() } }
+        }
+        _ => decision,
+    }
+}
+
+/// Every row but 2b.
+fn as_asked(situation: &Situation<'_>) -> Decision {
     let pick = |verdict, row, reason| Decision { verdict, row, reason };
     if let Some(node) = situation.failed_dep {
         return pick(Verdict::Skip, "2", Reason::Below { dependency: node.to_owned() });

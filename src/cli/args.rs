@@ -1,14 +1,18 @@
 //! The command line.
 
+mod ci;
 mod common;
 mod contents;
+mod oidc;
 mod status;
 mod verify;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
+pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 pub use verify::VerifyArgs;
 
@@ -67,6 +71,12 @@ pub enum Command {
     /// Look after the cache.
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Serve GitHub Actions: what has to run where.
+    #[command(subcommand)]
+    Ci(CiCommand),
+    /// Serve GitHub Actions: what it may do in AWS.
+    #[command(subcommand)]
+    Oidc(OidcCommand),
     /// Print the JSON Schema of a file.
     Schema(SchemaArgs),
     /// Ends the commands of a run that died.
@@ -120,6 +130,9 @@ pub struct HowArgs {
     /// Run this node again whatever is known of it.
     #[arg(long, value_name = "NODE")]
     pub force: Vec<String>,
+    /// Never run this node: what is there of it stands, its receipts unasked; nothing there is a failure.
+    #[arg(long, value_name = "NODE")]
+    pub as_is: Vec<String>,
     /// Do not read the action cache.
     #[arg(long)]
     pub no_cache: bool,
@@ -140,6 +153,9 @@ pub struct PlanArgs {
     /// Plan as if these nodes were forced.
     #[arg(long, value_name = "NODE")]
     pub force: Vec<String>,
+    /// Plan as if these nodes were taken as they are.
+    #[arg(long, value_name = "NODE")]
+    pub as_is: Vec<String>,
     /// Plan as if the action cache were not read.
     #[arg(long)]
     pub no_cache: bool,
@@ -242,11 +258,15 @@ pub enum CacheCommand {
         /// What.
         #[command(flatten)]
         select: SelectArgs,
+        /// What another machine needs to know what was done: the receipts, and of the results what is small, with the
+        /// layer zips.
+        #[arg(long)]
+        state: bool,
         /// The file.
         #[arg(long, value_name = "FILE")]
         out: String,
     },
-    /// Take in such a file; everything is verified first.
+    /// Take in such a file; everything is verified first. Receipts go into the project of this folder.
     Import {
         /// The file.
         file: String,

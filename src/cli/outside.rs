@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::engine::session::Outside;
 use crate::exec::receipt::{self, Effect};
 use crate::exec::registries::Env;
+use crate::exec::standing::standing;
 use crate::outside::git::{GitRef, local};
 
 /// The real world.
@@ -31,5 +32,9 @@ impl Outside for RealOutside {
 
     fn receipt(&self, effect: &Effect<'_>) -> receipt::Answer {
         receipt::look_up(&self.root, &self.env, effect)
+    }
+
+    fn standing_receipt(&self, effect: &Effect<'_>) -> receipt::Answer {
+        standing(&self.root, &self.env, effect)
     }
 }

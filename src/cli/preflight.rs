@@ -49,7 +49,7 @@ pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, regist
         return Ok(());
     }
     let plan = verdicts(process, workspace)?;
-    let is_due = |decision: &Decision| decision.verdict != Verdict::Fresh;
+    let is_due = |decision: &Decision| !matches!(decision.verdict, Verdict::Fresh | Verdict::Skip);
     for (id, release) in releases().filter(|(id, _)| plan.decisions[id.index()].as_ref().is_some_and(is_due)) {
         can_release(&graph.node(id).name, release, &process.env, process.common.offline)?;
     }

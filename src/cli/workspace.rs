@@ -1,6 +1,6 @@
 //! Opens a workspace for a command: which pipeline, whether anything changed, and if so the session to work in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::digest::BlobDigest;
@@ -24,6 +24,7 @@ use crate::store::cache_options::Access;
 use crate::store::look::Looker;
 use crate::store::path_table::PathTable;
 
+mod named;
 mod proof;
 mod save;
 
@@ -90,6 +91,8 @@ pub(in crate::cli) struct OpenRequest<'a> {
     pub(in crate::cli) now_ns: i64,
     /// Names of `--force`.
     pub(in crate::cli) force: &'a [String],
+    /// Names of `--as-is`.
+    pub(in crate::cli) as_is: &'a [String],
     /// What decides beside the graph.
     pub(in crate::cli) options: Options,
 }
@@ -99,7 +102,7 @@ pub(in crate::cli) struct OpenRequest<'a> {
 /// # Errors
 /// Anything wrong with the project's files or targets.
 pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Result<Opened, Stop> {
-    let OpenRequest { selection, mode, null_allowed, now_ns, force, options } = request;
+    let OpenRequest { selection, mode, null_allowed, now_ns, force, as_is, options } = request;
     let root = selection.pipeline.root.clone();
     let state = StateDir::new(&root);
     let key = snapshot_key(process, &selection);
@@ -186,7 +189,7 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     } else {
         let targets = select::select(&session.graph, &selection.targets).map_err(select_stop)?;
         let wanted = select::closure(&session.graph, &targets);
-        session.options.forced = forced(&session, force, &wanted)?;
+        named::take(&mut session, force, as_is, &wanted)?;
         (targets, wanted)
     };
     Ok(Opened::Session(Box::new(Workspace { session, targets, wanted, selection, state, key, lock, partial })))
@@ -264,7 +267,8 @@ fn what_moved(
 /// As [`open`].
 pub(in crate::cli) fn open_to_read(process: &Process, selection: Selection) -> Result<Box<Workspace>, Stop> {
     let options = Options { offline: process.common.offline, ..Options::default() };
-    let request = OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], options };
+    let request =
+        OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], as_is: &[], options };
     match open(process, request)? {
         Opened::Session(workspace) => Ok(workspace),
         Opened::Null(_) => Err(Stop::new(Exit::Internal, "BUG: a null answer where none was allowed")),
@@ -363,19 +367,6 @@ fn carry_memory(old: Option<Compiled>, loaded: &Loaded) -> Vec<NodeMemory> {
     let mut by_name: BTreeMap<String, NodeMemory> =
         old.graph.nodes.iter().map(|node| node.name.clone()).zip(old.nodes).collect();
     loaded.graph.nodes.iter().map(|node| by_name.remove(&node.name).unwrap_or_default()).collect()
-}
-
-fn forced(session: &Session, names: &[String], wanted: &[bool]) -> Result<BTreeSet<NodeId>, Stop> {
-    let mut forced = BTreeSet::new();
-    for name in names {
-        let named = select::select_one(&session.graph, name).map_err(select_stop)?;
-        if !named.iter().any(|id| wanted[id.index()]) {
-            return Err(Stop::usage(format!("`--force {name}`: the targets do not need this node"))
-                .hint("name it as a target too, or leave the targets out"));
-        }
-        forced.extend(named);
-    }
-    Ok(forced)
 }
 
 /// A target that names nothing is a mistake on the command line.

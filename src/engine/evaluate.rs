@@ -95,6 +95,7 @@ impl Session {
             is_exec: matches!(node.kind, Kind::Exec(_)),
             failed_dep: failed.as_deref(),
             forced,
+            as_is: self.as_is(id),
             open_dep: open_dep.map(|dep| graph.node(dep).name.as_str()),
             lookup,
             needed,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::action::result::{ActionResult, Content};
 use crate::action::verdict::{Decision, Verdict};
+use crate::base::digest::ActionDigest;
 use crate::base::id::NodeId;
 use crate::engine::session::{Known, Session};
 use crate::engine::sources::{InputProblem, PrepareError};
@@ -15,6 +16,8 @@ use crate::graph::node::{Class, Kind};
 pub struct Plan {
     /// By node; `None` for a node that is not wanted.
     pub decisions: Vec<Option<Decision>>,
+    /// By node: the digest of its action, if a result of it stands.
+    pub actions: Vec<Option<ActionDigest>>,
 }
 
 impl Plan {
@@ -35,36 +38,43 @@ impl Session {
     pub fn plan(&mut self, wanted: &[bool]) -> Result<Plan, Vec<PrepareError>> {
         self.prepare(wanted)?;
         let mut needed = vec![false; wanted.len()];
-        // Verdicts only move towards `run`, so this ends after at most one round per node.
+        // What was needed once stays so, or a node that waits for what it needs would no longer seem to need it. So this
+        // ends after at most one round per node.
         loop {
-            let decisions = self.forward(wanted, &needed)?;
-            let next = self.needs(&decisions);
+            let plan = self.forward(wanted, &needed)?;
+            let mut next = self.needs(&plan.decisions);
+            next.iter_mut().zip(&needed).for_each(|(next, before)| *next |= before);
             if next == needed {
-                return Ok(Plan { decisions });
+                return Ok(plan);
             }
             needed = next;
         }
     }
 
-    fn forward(&mut self, wanted: &[bool], needed: &[bool]) -> Result<Vec<Option<Decision>>, Vec<PrepareError>> {
+    fn forward(&mut self, wanted: &[bool], needed: &[bool]) -> Result<Plan, Vec<PrepareError>> {
         self.forget_known(wanted);
         let graph = Arc::clone(&self.graph);
         let mut decisions: Vec<Option<Decision>> = vec![None; wanted.len()];
+        let mut actions = vec![None; wanted.len()];
         let mut errors = Vec::new();
         for id in graph.ids().filter(|id| wanted[id.index()]) {
             let open = self.open_dep(id, &decisions);
             match self.evaluate(id, open, needed[id.index()]) {
                 Ok(evaluation) => {
                     let decision = evaluation.decision;
-                    if matches!(decision.verdict, Verdict::Fresh | Verdict::Restore) {
-                        self.known[id.index()] = Some(Known::Done(evaluation.result.unwrap_or_default()));
-                    }
+                    let stands = matches!(decision.verdict, Verdict::Fresh | Verdict::Restore);
+                    actions[id.index()] = stands.then_some(evaluation.manifest.action);
+                    self.known[id.index()] = match decision.verdict {
+                        Verdict::Fresh | Verdict::Restore => Some(Known::Done(evaluation.result.unwrap_or_default())),
+                        Verdict::Skip => Some(Known::Failed(decision.reason.to_string())),
+                        Verdict::Run | Verdict::Ask | Verdict::MayRun => None,
+                    };
                     decisions[id.index()] = Some(decision);
                 }
                 Err(problem) => errors.push(self.prepare_error(id, problem)),
             }
         }
-        if errors.is_empty() { Ok(decisions) } else { Err(errors) }
+        if errors.is_empty() { Ok(Plan { decisions, actions }) } else { Err(errors) }
     }
 
     /// Names the node of a problem.
@@ -92,19 +102,20 @@ impl Session {
             }
             for edge in node.edges.iter().filter(|edge| edge.role.enters_digest()) {
                 let of_pure = matches!(self.graph.node(edge.to).class, Class::Pure | Class::Volatile);
-                needed[edge.to.index()] |= of_pure && self.result(edge.to).is_some_and(|r| has_intermediates(r));
+                needed[edge.to.index()] |= of_pure && self.result(edge.to).is_some_and(|r| self.is_elsewhere(r));
             }
         }
         needed
+    }
+
+    /// Whether anything of a result is only in the store.
+    fn is_elsewhere(&self, result: &ActionResult) -> bool {
+        let in_store = |path: &Option<String>| path.is_none() || self.options.assume_outputs;
+        result.outputs.iter().any(|output| in_store(&output.path) && !matches!(output.content, Content::Symlink(_)))
     }
 }
 
 /// Whether a kind takes its dependencies' outputs from the store; a report only shows facts.
 fn reads_blobs(kind: &Kind) -> bool {
     !matches!(kind, Kind::Report(_) | Kind::Group)
-}
-
-/// Whether anything of a result is only in the store.
-fn has_intermediates(result: &ActionResult) -> bool {
-    result.outputs.iter().any(|output| output.path.is_none() && !matches!(output.content, Content::Symlink(_)))
 }

@@ -166,6 +166,10 @@ impl Run<'_> {
                 self.relock(id, &evaluation, &result);
                 self.end(id, Known::Done(result), End::Fresh, 0, true, None);
             }
+            Verdict::Skip if matches!(evaluation.decision.reason, Reason::Absent { .. }) => {
+                let message = evaluation.decision.reason.to_string();
+                self.end_failed(id, Failure { message, ..Failure::default() }, 0);
+            }
             Verdict::Skip => {
                 let why = evaluation.decision.reason.to_string();
                 self.end(id, Known::Failed(why), End::Skipped, 0, false, None);

@@ -27,8 +27,12 @@ use crate::store::cache::Cache;
 pub struct Options {
     /// Instances named by `--force`.
     pub forced: BTreeSet<NodeId>,
+    /// Instances named by `--as-is`: never run, their receipts stand unasked.
+    pub as_is: BTreeSet<NodeId>,
     /// `--no-cache`: pure nodes run; records are still written.
     pub no_cache: bool,
+    /// Outputs count as in place wherever they are: for a machine that only decides what others do.
+    pub assume_outputs: bool,
     /// `--offline`.
     pub offline: bool,
     /// `--sandbox`.
@@ -49,6 +53,9 @@ pub trait Outside {
 
     /// What a receipt says of an effect under this digest; the file is to be watched.
     fn receipt(&self, effect: &Effect<'_>) -> receipt::Answer;
+
+    /// As [`Self::receipt`], wherever it was made: no credentials are asked for.
+    fn standing_receipt(&self, effect: &Effect<'_>) -> receipt::Answer;
 }
 
 /// How a node stands in this run.
@@ -160,6 +167,16 @@ impl Session {
     /// Where a node stands in the whole graph.
     pub fn place(&self, id: NodeId) -> NodeId {
         self.places.get(id.index()).copied().unwrap_or(id)
+    }
+
+    /// For a node that is taken as it is: what is said if there is nothing of it.
+    pub(in crate::engine) fn as_is(&self, id: NodeId) -> Option<&'static str> {
+        let what = match self.graph.node(id).kind {
+            Kind::Publish(_) => "not published",
+            Kind::Release(_) => "not released",
+            _ => "no stored result",
+        };
+        self.options.as_is.contains(&id).then_some(what)
     }
 
     /// Forgets how these nodes stand.

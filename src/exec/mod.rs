@@ -14,6 +14,7 @@ pub mod registries;
 pub mod release_name;
 pub mod smoke;
 pub mod sources;
+pub mod standing;
 #[cfg(test)]
 pub(in crate::exec) mod testing;
 pub mod versions;

@@ -31,6 +31,10 @@ pub struct Loaded {
     pub env: Vec<&'static str>,
     /// The lock.
     pub lock: Lock,
+    /// The pipeline, its includes added.
+    pub file: PipelineFile,
+    /// What each parameter with choices could be.
+    pub choices: Choices,
     /// Values of the parameters.
     pub params: Params,
     /// The texts, for later messages.
@@ -104,7 +108,7 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     let around = Around::new(request.root, &lock, request.sets, is_in_actions(request.env), sources);
     let built = pipeline.as_ref().map(|pipeline| {
         resolve_params(&pipeline.file, request, &around).and_then(|(params, choices)| {
-            build::build(pipeline, &params, &choices, &around).map(|graph| (params, graph))
+            build::build(pipeline, &params, &choices, &around).map(|graph| (params, choices, graph))
         })
     });
     if request.everything {
@@ -114,11 +118,11 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
     let sources = read_around.sources;
     read.extend(read_around.read);
     problems.extend(read_around.problems);
-    if let (Some(pipeline), Some(Ok((_, graph)))) = (&pipeline, &built) {
+    if let (Some(pipeline), Some(Ok((_, _, graph)))) = (&pipeline, &built) {
         problems.extend(overwritten(pipeline, graph, &read, &sources));
     }
     match (pipeline, built) {
-        (Some(pipeline), Some(Ok((params, mut graph)))) if problems.is_empty() => {
+        (Some(pipeline), Some(Ok((params, choices, mut graph)))) if problems.is_empty() => {
             if graph.name.is_empty() {
                 // Receipts are kept by pipeline: two without a name are still two.
                 graph.name = Path::new(request.file).with_extension("").to_string_lossy().into_owned();
@@ -128,6 +132,8 @@ pub fn load(request: &Request<'_>) -> Result<Loaded, LoadError> {
                 read,
                 env: env_used(&params, &pipeline.file),
                 lock,
+                file: pipeline.file,
+                choices,
                 params,
                 sources,
                 node_spans: pipeline.node_spans,

@@ -1,5 +1,6 @@
 //! YAML text to checked values. Pure: takes text, returns values.
 
+pub mod ci;
 pub mod config;
 pub mod lock;
 pub mod misplaced;

@@ -39,6 +39,18 @@ const PART_LEN: usize = 1 << 20;
 /// Computes a record's keys from its payload; `None` if it is no record of this version.
 pub type KeysOf<'a> = dyn Fn(&[u8]) -> Option<(ActionDigest, OwnDigest)> + 'a;
 
+/// Says what is wrong with an attachment, by its name and bytes; a bundle with one that is wrong is refused as a whole.
+pub type AttachmentCheck<'a> = dyn Fn(&str, &[u8]) -> Result<(), String> + 'a;
+
+/// How what comes in a bundle is checked beside its digests.
+#[derive(Clone, Copy)]
+pub struct Checks<'a> {
+    /// For records.
+    pub keys_of: &'a KeysOf<'a>,
+    /// For attachments.
+    pub attachment: &'a AttachmentCheck<'a>,
+}
+
 /// What to put into a bundle.
 pub struct Export<'a> {
     /// The records.
@@ -144,13 +156,14 @@ impl Cache {
         Ok(size)
     }
 
-    /// Takes over everything in a bundle, after all of it was checked: every byte, and every record's key.
-    pub fn import(&self, bundle: &Path, keys_of: &KeysOf<'_>) -> Result<BundleReport, CacheError> {
+    /// Takes over everything in a bundle, after all of it was checked: every byte, every record's key, and every
+    /// attachment. What becomes of attachments is the caller's.
+    pub fn import(&self, bundle: &Path, checks: &Checks<'_>) -> Result<BundleReport, CacheError> {
         if self.options.access == Access::ReadOnly {
             return Err(self.not_writable("it was opened for reading only"));
         }
         let file = self.fs.open(bundle).map_err(|error| CacheError::io("read", bundle, error))?;
-        let source = Source { file: &*file, path: bundle, keys_of };
+        let source = Source { file: &*file, path: bundle, checks };
         source.walk(&mut |_| Ok(()))?;
         let mut report = BundleReport::default();
         let mut open: Option<Incoming> = None;
@@ -258,7 +271,7 @@ enum Item<'a> {
 struct Source<'a> {
     file: &'a dyn FsFile,
     path: &'a Path,
-    keys_of: &'a KeysOf<'a>,
+    checks: &'a Checks<'a>,
 }
 
 struct OpenBlob {
@@ -284,7 +297,11 @@ impl Source<'_> {
                 PART => self.part(frame.body, &mut open, visit)?,
                 ATTACHMENT => {
                     counts[0] += 1;
-                    visit(attachment(frame.body).ok_or_else(|| self.bad("an attachment has no name"))?)?;
+                    let item = attachment(frame.body).ok_or_else(|| self.bad("an attachment has no name"))?;
+                    if let Item::Attachment { name, bytes } = &item {
+                        (self.checks.attachment)(name, bytes).map_err(|reason| self.bad(reason))?;
+                    }
+                    visit(item)?;
                 }
                 BLOB => {
                     counts[1] += 1;
@@ -332,7 +349,7 @@ impl Source<'_> {
 
     fn record<'b>(&self, body: &'b [u8]) -> Result<Item<'b>, CacheError> {
         let (named, payload) = body.split_first_chunk::<32>().ok_or_else(|| self.bad("a record has no key"))?;
-        match (self.keys_of)(payload) {
+        match (self.checks.keys_of)(payload) {
             Some((action, own)) if action.as_bytes() == named => Ok(Item::Record { action, own, payload }),
             Some(_) => Err(self.bad("a record is filed under a key that is not its own")),
             None => Err(self.bad("a record cannot be read by this version")),
@@ -363,6 +380,11 @@ mod tests {
     use crate::store::sim_fs::SimFs;
 
     const BUNDLE: &str = "/project/bundle";
+    /// One attachment is a forgery, all others are good.
+    const CHECKS: Checks<'_> = Checks {
+        keys_of: &keys_of,
+        attachment: &|name, _| if name == "forged" { Err("it is forged".to_owned()) } else { Ok(()) },
+    };
 
     fn exported(nodes: &[Node]) -> (SimFs, BundleReport) {
         let fs = SimFs::new();
@@ -379,7 +401,7 @@ mod tests {
         let fs = SimFs::new();
         let cache = open(&fs);
         fs.create_new(Path::new(BUNDLE), 0o600).unwrap().write_at(bytes, 0).unwrap();
-        let report = cache.import(Path::new(BUNDLE), &keys_of);
+        let report = cache.import(Path::new(BUNDLE), &CHECKS);
         (fs, cache, report)
     }
 
@@ -427,6 +449,20 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_with_a_wrong_attachment_is_refused_as_a_whole() {
+        let fs = SimFs::new();
+        let cache = open(&fs);
+        let node = node(0, &[5000]);
+        assert!(store(&cache, &node));
+        let attachments = BTreeMap::from([("forged".to_owned(), Vec::new())]);
+        let what = Export { actions: &[node.action], blobs_of: &blobs_of, attachments: &attachments };
+        cache.export(&what, Path::new(BUNDLE)).unwrap();
+        let (there, _cache, report) = import(&read_file(&fs, Path::new(BUNDLE)).unwrap());
+        assert!(report.unwrap_err().to_string().contains("it is forged"));
+        assert_eq!(there.files_in("/cache"), [] as [PathBuf; 0]);
+    }
+
+    #[test]
     fn a_blob_that_is_not_its_digest_is_refused() {
         let mut bytes = FORMAT.header().to_vec();
         let digest = BlobDigest::of(b"promised");
@@ -460,7 +496,7 @@ mod tests {
             let cache = open(&fs);
             fs.create_new(Path::new(BUNDLE), 0o600).unwrap().write_at(&bytes, 0).unwrap();
             fs.fail_from(n, 28);
-            let report = cache.import(Path::new(BUNDLE), &keys_of);
+            let report = cache.import(Path::new(BUNDLE), &CHECKS);
             fs.kill();
             let after = open(&fs);
             for node in &nodes {

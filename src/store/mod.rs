@@ -17,6 +17,7 @@ mod hash;
 pub mod lock;
 pub mod look;
 pub mod path_table;
+pub mod receipt_bundle;
 pub mod receipts;
 pub mod sections;
 mod segment;

@@ -38,6 +38,12 @@ impl ReceiptKey {
         Self(encode_hex(&hasher.finalize().as_bytes()[..20]))
     }
 
+    /// The key that these 40 lowercase hexadecimal digits are; `None` for anything else, such as a path.
+    pub fn parse(digits: &str) -> Option<Self> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (digits.len() == 40 && digits.bytes().all(is_digit)).then(|| Self(digits.to_owned()))
+    }
+
     /// 40 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -119,10 +125,7 @@ impl<F: Fs> Receipts<F> {
 
     /// The receipt of an effect; `None` if there is none that can be trusted.
     pub fn read(&self, key: &ReceiptKey) -> Option<Receipt> {
-        let bytes = read_file(&self.fs, &self.path(key)).ok()?;
-        let file: File<Receipt> = serde_json::from_slice(&bytes).ok()?;
-        let whole = file.format == FORMAT && file.check == check(&file.receipt);
-        (whole && ReceiptKey::of(&file.receipt.identity) == *key).then_some(file.receipt)
+        decode(key, &read_file(&self.fs, &self.path(key)).ok()?)
     }
 
     /// Writes a receipt; it survives a power cut once this returns.
@@ -130,10 +133,7 @@ impl<F: Fs> Receipts<F> {
     /// # Errors
     /// As the file system says; the old receipt is then untouched, or the new one in place and perhaps not synced.
     pub fn write(&self, key: &ReceiptKey, receipt: &Receipt) -> io::Result<()> {
-        let file = File { format: FORMAT, check: check(receipt), receipt };
-        let mut bytes = serde_json::to_vec_pretty(&file)?;
-        bytes.push(b'\n');
-        atomic::write_on(&self.fs, &self.path(key), &bytes, true)?;
+        atomic::write_on(&self.fs, &self.path(key), &encode(receipt), true)?;
         // `.ocelot` was made by whoever came first, the lock for example, and perhaps never synced: a name in a folder is
         // worth no more than the folder's own name.
         let mut above = self.dir.ancestors().skip(1).take(2).filter(|folder| !folder.as_os_str().is_empty());
@@ -170,12 +170,27 @@ impl<F: Fs> Receipts<F> {
         };
         let mut found = Vec::new();
         for name in entries {
-            let key = name.to_str().and_then(|name| name.strip_suffix(".json")).map(|key| ReceiptKey(key.to_owned()));
+            let key = name.to_str().and_then(|name| name.strip_suffix(".json")).and_then(ReceiptKey::parse);
             found.extend(key.and_then(|key| self.read(&key).map(|receipt| (key, receipt))));
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(found)
     }
+}
+
+/// The bytes of a receipt's file.
+pub(in crate::store) fn encode(receipt: &Receipt) -> Vec<u8> {
+    let file = File { format: FORMAT, check: check(receipt), receipt };
+    let mut bytes = serde_json::to_vec_pretty(&file).expect("BUG: a receipt always encodes");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// The receipt in a file; `None` if it is not whole, of another format, or of another effect than `key` names.
+pub(in crate::store) fn decode(key: &ReceiptKey, bytes: &[u8]) -> Option<Receipt> {
+    let file: File<Receipt> = serde_json::from_slice(bytes).ok()?;
+    let whole = file.format == FORMAT && file.check == check(&file.receipt);
+    (whole && ReceiptKey::of(&file.receipt.identity) == *key).then_some(file.receipt)
 }
 
 fn check(receipt: &Receipt) -> String {

@@ -31,6 +31,11 @@ fn oracle(s: &Situation<'_>) -> (Verdict, &'static str) {
     if s.failed_dep.is_some() {
         return (Verdict::Skip, "2");
     }
+    if s.as_is.is_some() {
+        let (verdict, row) = oracle(&Situation { as_is: None, ..s.clone() });
+        let acts = matches!(verdict, Verdict::Run | Verdict::Ask);
+        return if acts { (Verdict::Skip, "2b") } else { (verdict, row) };
+    }
     if s.forced {
         return if s.class == Class::Effect { (acts, "2a") } else { (Verdict::Run, "2a") };
     }
@@ -79,13 +84,14 @@ fn every_situation_has_the_verdict_of_the_table() {
         for volatile in [Volatile::Known, Volatile::Unpinned, Volatile::Command] {
             for receipt in &receipts {
                 for lookup in &lookups {
-                    for bits in 0..32u32 {
+                    for bits in 0..64u32 {
                         let bit = |n: u32| bits >> n & 1 == 1;
                         let situation = Situation {
                             class,
                             is_exec: bit(0),
                             failed_dep: bit(1).then_some("dep"),
                             forced: bit(2),
+                            as_is: bit(5).then_some("not published"),
                             open_dep: bit(3).then_some("dep"),
                             lookup: lookup.clone(),
                             needed: bit(4),
@@ -100,7 +106,7 @@ fn every_situation_has_the_verdict_of_the_table() {
             }
         }
     }
-    assert_eq!(seen, 4 * 3 * 4 * 10 * 32);
+    assert_eq!(seen, 4 * 3 * 4 * 10 * 64);
 }
 
 fn verdict(space: &Space, arguments: &[&str], node: &str) -> (String, String) {
@@ -277,4 +283,15 @@ fn why_remembers_why_something_was_last_done() {
         let why = space.run(&["why", "a"]).status(0).stdout;
         assert!(why.contains("last `restore` in run ") && why.contains("    output deleted: a"), "{why}");
     });
+}
+
+#[test]
+fn a_plan_ends_where_a_layer_is_lost_that_somebody_waits_for() {
+    let space = crate::shipped::project();
+    let _ = space.json(&["quickstart", "published[minimal,amd64,us-east-1]"]).status(0);
+    space.remove("build/quickstart/registry");
+    std::fs::remove_dir_all(space.cache().join("ocelot/v1/store/blobs")).unwrap();
+    let plan = space.plan(&["quickstart", "published[minimal,amd64,us-east-1]"]);
+    assert_eq!(plan["checked[minimal,amd64]"], is("run", "5"), "{plan:?}");
+    assert_eq!(plan["published[minimal,amd64,us-east-1]"], is("may-run", "4"), "{plan:?}");
 }

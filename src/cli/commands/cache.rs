@@ -1,20 +1,16 @@
 //! `cache`: looks after the content store.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::action::result::{Content, Listing, Record};
-use crate::base::digest::{ActionDigest, BlobDigest, OwnDigest};
-use crate::cli::args::{CacheCommand, SelectArgs};
-use crate::cli::commands::print;
+use crate::base::digest::BlobDigest;
+use crate::cli::args::CacheCommand;
+use crate::cli::commands::{bundle, print};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
-use crate::cli::selection;
 use crate::cli::settings::settings;
-use crate::cli::workspace;
 use crate::event::{Event, EventSink};
 use crate::store::atomic;
-use crate::store::bundle::Export;
 use crate::store::cache::Cache;
 use crate::store::cache_options::Access;
 use crate::store::gc::GcPolicy;
@@ -28,8 +24,8 @@ pub(in crate::cli) fn cache(process: &Process, command: CacheCommand) -> Result<
         CacheCommand::Info => info(process),
         CacheCommand::Verify => verify(process),
         CacheCommand::Gc => gc(process),
-        CacheCommand::Export { select, out } => export(process, &select, &out),
-        CacheCommand::Import { file } => import(process, &file),
+        CacheCommand::Export { select, state, out } => bundle::export(process, &select, state, &out),
+        CacheCommand::Import { file } => bundle::import(process, &file),
     }
 }
 
@@ -138,35 +134,4 @@ pub(in crate::cli) fn blobs_of(cache: &Cache, payload: &[u8]) -> Vec<BlobDigest>
         }
     }
     blobs
-}
-
-/// The keys of a record that comes from elsewhere, as its own bytes give them.
-fn keys_of(payload: &[u8]) -> Option<(ActionDigest, OwnDigest)> {
-    Record::decode_any(payload).map(|record| (record.action, record.own))
-}
-
-fn export(process: &Process, select: &SelectArgs, out: &str) -> Result<Exit, Stop> {
-    let selection = selection::select(process, select)?;
-    let workspace = workspace::open_to_read(process, selection)?;
-    let session = &workspace.session;
-    let wanted = session.graph.ids().filter(|id| workspace.wanted[id.index()]);
-    let actions: Vec<ActionDigest> = wanted
-        .filter_map(|id| session.memory[id.index()].action)
-        .filter(|action| session.cache.get_record(action).is_some())
-        .collect();
-    let what = Export {
-        actions: &actions,
-        blobs_of: &|payload| blobs_of(&session.cache, payload),
-        attachments: &BTreeMap::new(),
-    };
-    let report = session.cache.export(&what, &process.dir.join(out)).map_err(failed)?;
-    print(&format!("{out}: {} records, {} blobs, {} bytes\n", report.records, report.blobs, report.bytes));
-    Ok(Exit::Ok)
-}
-
-fn import(process: &Process, file: &str) -> Result<Exit, Stop> {
-    let cache = process.open_cache(Access::ReadWrite, None)?;
-    let report = cache.import(&process.dir.join(file), &keys_of).map_err(failed)?;
-    print(&format!("{file}: {} records, {} blobs, {} bytes\n", report.records, report.blobs, report.bytes));
-    Ok(Exit::Ok)
 }

@@ -25,6 +25,7 @@ pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit
         null_allowed: false,
         now_ns: 0,
         force: &[],
+        as_is: &[],
         options: Options::default(),
     };
     let Opened::Session(mut workspace) = workspace::open(process, request)? else { return Ok(Exit::Ok) };

@@ -1,14 +1,17 @@
 //! One file per command.
 
 mod build;
+mod bundle;
 mod cache;
 mod check_config;
+mod ci;
 mod clean;
 mod components;
 mod copy;
 mod explain_layer;
 mod graph;
 mod list;
+mod oidc;
 mod page;
 pub(in crate::cli) mod plan;
 mod prune;
@@ -39,6 +42,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
             let plan = PlanArgs {
                 select: args.select,
                 force: args.how.force,
+                as_is: args.how.as_is,
                 no_cache: args.how.no_cache,
                 ..PlanArgs::default()
             };
@@ -62,6 +66,8 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Clean(args) => clean::clean(process, &args),
         Command::Verify(args) => verify::verify(process, &args),
         Command::Cache(args) => cache::cache(process, args),
+        Command::Ci(args) => ci::ci(process, &args),
+        Command::Oidc(args) => oidc::oidc(process, args),
         Command::Schema(args) => schema::schema(&args),
         Command::Watch => Ok(Exit::Ok),
     }

@@ -38,9 +38,13 @@ struct Planned<'a> {
 pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
     let options = Options { no_cache: args.no_cache, offline: process.common.offline, ..Options::default() };
-    let null_allowed =
-        args.force.is_empty() && !args.no_cache && !args.live && process.common.output == OutputForm::Human;
-    let request = OpenRequest { selection, mode: Mode::Read, null_allowed, now_ns: 0, force: &args.force, options };
+    let null_allowed = args.force.is_empty()
+        && args.as_is.is_empty()
+        && !args.no_cache
+        && !args.live
+        && process.common.output == OutputForm::Human;
+    let (force, as_is) = (&args.force[..], &args.as_is[..]);
+    let request = OpenRequest { selection, mode: Mode::Read, null_allowed, now_ns: 0, force, as_is, options };
     let mut workspace = match workspace::open(process, request)? {
         Opened::Null(settled) => {
             print(&format!("nothing to do: {} nodes are up to date\n", settled.fresh));

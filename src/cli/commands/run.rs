@@ -84,8 +84,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let now_ns = file_clock(&root);
     let options =
         Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
-    let null_allowed = how.force.is_empty() && !how.no_cache && extra_args.is_empty() && !how.sandbox;
-    let open = OpenRequest { selection, mode, null_allowed, now_ns, force: &how.force, options };
+    let null_allowed =
+        how.force.is_empty() && how.as_is.is_empty() && !how.no_cache && extra_args.is_empty() && !how.sandbox;
+    let open = OpenRequest { selection, mode, null_allowed, now_ns, force: &how.force, as_is: &how.as_is, options };
     let mut workspace = match workspace::open(process, open)? {
         Opened::Null(settled) => {
             sink.event(&Event::Finished(Counts { fresh: settled.fresh, ..Counts::default() }));
@@ -165,7 +166,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     super::update::save_after_run(process, &mut workspace, &outcome, sink.as_mut());
     let summary = super::build::summary(&workspace, &BTreeMap::new());
     let untouched = workspace.untouched();
-    if let Err(stop) = workspace.save(&outcome, extra_args.is_empty(), summary) {
+    // A repeat is asked something else: other arguments, or receipts that have to be of these credentials.
+    let lasting = extra_args.is_empty() && how.as_is.is_empty();
+    if let Err(stop) = workspace.save(&outcome, lasting, summary) {
         let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
         sink.event(&Event::Warning { node: None, message });
     }

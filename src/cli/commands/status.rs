@@ -11,8 +11,7 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::live::{Answer, Asked, Line, ask, asked, is_due, told};
 use crate::cli::process::Process;
 use crate::cli::selection;
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened};
-use crate::engine::session::Options;
+use crate::cli::workspace::{self, Mode};
 use crate::exec::live::{Grant, Live};
 use crate::exec::registries::Registries;
 
@@ -22,18 +21,7 @@ use crate::exec::registries::Registries;
 /// If the project or the targets are wrong; with `--unshare`, if nobody can be asked.
 pub(in crate::cli) fn status(process: &Process, args: &StatusArgs) -> Result<Exit, Stop> {
     let selection = selection::select(process, &args.select)?;
-    let options = Options { offline: process.common.offline, ..Options::default() };
-    let request = OpenRequest {
-        selection: selection.clone(),
-        mode: Mode::Read,
-        null_allowed: false,
-        now_ns: 0,
-        force: &[],
-        options,
-    };
-    let Opened::Session(mut workspace) = workspace::open(process, request)? else {
-        return Err(Stop::new(Exit::Internal, "BUG: a session was asked for"));
-    };
+    let mut workspace = workspace::open_to_read(process, selection.clone())?;
     verdicts(process, &mut workspace)?;
     let asked = asked(&workspace);
     if asked.is_empty() {

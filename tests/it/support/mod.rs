@@ -3,6 +3,7 @@
 pub mod github;
 pub mod moto;
 pub mod proxy;
+pub mod python;
 
 use std::collections::BTreeMap;
 use std::fs;

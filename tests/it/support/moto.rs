@@ -4,10 +4,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use crate::support::python::environment;
 
 const VERSION: &str = "moto[server]==5.2.5";
 /// Serves on a free port, which it prints, until its standard input is closed: so it ends with the tests, however they
@@ -38,7 +39,7 @@ pub fn port() -> u16 {
 }
 
 fn start() -> Server {
-    let python = environment().join("bin/python");
+    let python = environment("moto-5.2.5", &[VERSION]).join("bin/python");
     let mut child = Command::new(python)
         .args(["-c", SERVE])
         .stdin(Stdio::piped())
@@ -51,28 +52,6 @@ fn start() -> Server {
     let port = line.trim().parse().unwrap_or_else(|_| panic!("moto does not say its port: {line:?}"));
     TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), Duration::from_secs(10)).expect("moto answers");
     Server { port, _stdin: stdin, _child: child }
-}
-
-/// A virtual environment below `target/` with moto in it. It appears under its name when it is whole.
-fn environment() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let ready = target.join("moto-5.2.5");
-    if ready.join("whole").exists() {
-        return ready;
-    }
-    writeln!(std::io::stderr().lock(), "installing {VERSION} into {}", ready.display()).ok();
-    // What an interrupted installation left.
-    std::fs::remove_dir_all(&ready).ok();
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} {arguments:?}: {said}", program.display());
-    };
-    run(Path::new("python3"), &["-m", "venv", ready.to_str().expect("a UTF-8 path")]);
-    run(&ready.join("bin/python"), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", VERSION]);
-    std::fs::write(ready.join("whole"), VERSION).expect("a mark");
-    ready
 }
 
 /// What moto answers to a GET in `region`, for the account of `key`: status and body.

@@ -11,8 +11,7 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::live::{Asked, ask, asked, each_region, told};
 use crate::cli::process::Process;
 use crate::cli::selection;
-use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
-use crate::engine::session::Options;
+use crate::cli::workspace::{self, Workspace};
 use crate::exec::live::Live;
 use crate::exec::registries::Registries;
 use crate::exec::versions::{There, fetch, look, policy, there};
@@ -194,11 +193,7 @@ pub(in crate::cli::commands) fn read_index(process: &Process, file: &str) -> Res
 fn of_nodes(process: &Process, args: &VerifyArgs, targets: Vec<String>) -> Result<Vec<Found>, Stop> {
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set: args.set.clone() };
     let selection = selection::Selection { targets, ..selection::select(process, &select)? };
-    let options = Options { offline: process.common.offline, ..Options::default() };
-    let request = OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], options };
-    let Opened::Session(mut workspace) = workspace::open(process, request)? else {
-        return Err(Stop::new(Exit::Internal, "BUG: a session was asked for"));
-    };
+    let mut workspace = workspace::open_to_read(process, selection)?;
     verdicts(process, &mut workspace)?;
     let asked = asked(&workspace);
     if asked.is_empty() {
