@@ -10,14 +10,13 @@ use crate::base::suggest;
 use crate::spec::value::Text;
 
 /// The actions that generated workflows use, each at one commit.
-pub const ACTIONS: [(&str, &str, &str); 7] = [
+pub const ACTIONS: [(&str, &str, &str); 6] = [
     ("actions/checkout", "3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
     ("actions/upload-artifact", "043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1"),
     ("actions/download-artifact", "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"),
     ("actions/setup-go", "b7ad1dad31e06c5925ef5d2fc7ad053ef454303e", "v7.0.0"),
     ("actions/cache", "55cc8345863c7cc4c66a329aec7e433d2d1c52a9", "v6.1.0"),
     ("actions/attest", "59d89421af93a897026c735860bf21b6eb4f7b26", "v4.1.0"),
-    ("aws-actions/configure-aws-credentials", "e6de054238d6b7531b4efff3b6587d9aade6a06c", "v6.2.3"),
 ];
 
 /// An action at one commit.

@@ -4,8 +4,8 @@ use crate::ci::facts::Facts;
 use crate::ci::matrix::{LARGEST, runner};
 use crate::ci::model::{Job, Matrix, Permissions, Step};
 use crate::ci::workflow::steps::{
-    ON_DEFAULT_BRANCH, ROLE_SECRET, arguments, as_is, checkout, constants, credentials, get_plan, get_state, install,
-    restore_state, state_key, upload,
+    ON_DEFAULT_BRANCH, ROLE_SECRET, arguments, as_is, checkout, constants, get_plan, get_state, install, restore_state,
+    state_key, upload, with_role,
 };
 use crate::layer::arch::Arch;
 
@@ -13,6 +13,9 @@ use crate::layer::arch::Arch;
 const READ: Permissions = &[("contents", "read")];
 /// Takes a role in AWS.
 const TAKE_ROLE: Permissions = &[("contents", "read"), ("id-token", "write")];
+
+/// The role of jobs that only look; empty where there is none.
+const READ_ROLE: &str = "${{ vars.OCELOT_READ_ROLE_ARN }}";
 
 /// After a plan that succeeded, whatever was skipped since.
 const PLANNED: &str = "!cancelled() && needs.plan.result == 'success'";
@@ -114,8 +117,7 @@ fn plan(facts: &Facts) -> Job {
         Step::uses("Install Go", "actions/setup-go", go),
         restore_state(facts),
         Step::run("Resolve the sources, once for all jobs", resolve),
-        credentials("${{ vars.OCELOT_READ_ROLE_ARN }}").when("vars.OCELOT_READ_ROLE_ARN != ''"),
-        Step::run("Find out what has to run", matrices).id("matrix"),
+        with_role(Step::run("Find out what has to run", matrices).id("matrix"), READ_ROLE),
         upload("plan", "plan"),
     ]);
     let mut outputs = vec![
@@ -220,8 +222,7 @@ fn publish_job(facts: &Facts, id: &str, number: usize) -> Job {
     steps.push(get_plan());
     steps.extend(get_state());
     steps.extend([
-        credentials(&role),
-        about(Step::run("Publish", run)),
+        with_role(about(Step::run("Publish", run)), &role),
         about(Step::run("Gather what others need", export)).when("!cancelled()"),
         upload(artifact, "out"),
     ]);
@@ -319,7 +320,8 @@ fn state(facts: &Facts, publish: &[String]) -> Job {
     let with = vec![("path", "known".to_owned()), ("key", key)];
     job.steps.push(Step::uses("Keep it for the next run", "actions/cache/save", with));
     job.condition = Some(format!(
-        "always() && needs.plan.result == 'success' && github.event_name == 'workflow_dispatch' && !inputs.dry-run && {ON_DEFAULT_BRANCH}"
+        "always() && {} && github.event_name == 'workflow_dispatch' && {ON_DEFAULT_BRANCH}",
+        has_work(facts)
     ));
     job
 }
@@ -336,8 +338,7 @@ fn status(facts: &Facts) -> Job {
     steps.extend(install(facts));
     steps.extend([
         restore_state(facts),
-        credentials("${{ vars.OCELOT_READ_ROLE_ARN }}"),
-        Step::run("Compare", script).env("GROUP", "${{ matrix.group }}"),
+        with_role(Step::run("Compare", script).env("GROUP", "${{ matrix.group }}"), READ_ROLE),
     ]);
     Job {
         id: "status".to_owned(),

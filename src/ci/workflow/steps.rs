@@ -104,16 +104,9 @@ pub(super) fn upload(name: &str, path: &str) -> Step {
     Step::uses("Hand it on", "actions/upload-artifact", with).when("!cancelled()")
 }
 
-/// Credentials of AWS for one role, for as long as a job lasts.
-pub(super) fn credentials(role: &str) -> Step {
-    let with = vec![
-        ("role-to-assume", role.to_owned()),
-        ("aws-region", "${{ vars.OCELOT_AWS_REGION || 'us-east-1' }}".to_owned()),
-        ("role-session-name", "ocelot-${{ github.run_id }}".to_owned()),
-        // A masked account id would empty every output that has an ARN.
-        ("mask-aws-account-id", "false".to_owned()),
-    ];
-    Step::uses("Take the role in AWS", "aws-actions/configure-aws-credentials", with)
+/// A step that takes a role in AWS: ocelot exchanges the job's identity token for it by itself.
+pub(super) fn with_role(step: Step, role: &str) -> Step {
+    step.env("OCELOT_PUBLISH_ROLE_ARN", role)
 }
 
 /// The state of earlier runs.

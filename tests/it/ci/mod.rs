@@ -3,3 +3,4 @@
 mod gates;
 mod jobs;
 mod matrix;
+mod whole;

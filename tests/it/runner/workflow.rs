@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::runner::expression::{Before, Scope, fill, holds, string, truthy};
 use crate::runner::{Event, Finished, JobEnd, Runner};
+use crate::support::github::{REPOSITORY, TOKEN};
 
 /// One run of a workflow.
 pub(super) struct Run<'a> {
@@ -112,10 +113,11 @@ impl<'a> Run<'a> {
             (name.clone(), json!({"result": end.result, "outputs": end.outputs}))
         };
         let needed: Map<String, Value> = needs(job).iter().map(need).collect();
-        let token = format!("token-{}", self.runner.runs);
+        let writes = self.event.fork.is_none() && permissions(self.workflow, job)["contents"] == "write";
+        let token = if writes { TOKEN } else { "a-token-that-reads" };
         json!({
             "github": {
-                "event_name": self.event.name, "repository": "example/layers", "repository_owner": "example",
+                "event_name": self.event.name, "repository": REPOSITORY, "repository_owner": "owner",
                 "ref": self.reference(), "ref_name": "main", "sha": "89abcdef0123456789abcdef0123456789abcdef",
                 "run_id": self.runner.runs.to_string(), "run_attempt": "1", "run_number": self.runner.runs,
                 "server_url": "https://github.example", "workflow": self.workflow["name"], "token": token,
@@ -173,12 +175,10 @@ impl<'a> Run<'a> {
         }
         contexts["github"]["workspace"] = workspace.to_str().into();
         contexts["runner"]["temp"] = temp.to_str().into();
-        contexts["runner"]["arch"] =
-            if string(&contexts["matrix"]["runs-on"]).ends_with("arm") { "ARM64" } else { "X64" }.into();
-        let mut permissions = match (&job["permissions"], &self.workflow["permissions"]) {
-            (Value::Null, workflow) => workflow.clone(),
-            (job, _) => job.clone(),
-        };
+        let runs_on = job["runs-on"].as_str().unwrap_or_default();
+        let runs_on = string(&fill(runs_on, &Scope { contexts: &contexts, before: Before::default() }));
+        contexts["runner"]["arch"] = if runs_on.ends_with("arm") { "ARM64" } else { "X64" }.into();
+        let mut permissions = permissions(self.workflow, job);
         if self.event.fork.is_some() {
             permissions = json!({"contents": "read"});
         }
@@ -307,6 +307,11 @@ impl<'a> Run<'a> {
             pairs(&read(&output)).into_iter().map(|(name, value)| (name, value.into())).collect();
         if done.status.success() { Ok(outputs) } else { Err(outputs) }
     }
+}
+
+/// What a job may do: as it says, else as the workflow says.
+fn permissions(workflow: &Value, job: &Value) -> Value {
+    if job["permissions"].is_null() { workflow["permissions"].clone() } else { job["permissions"].clone() }
 }
 
 /// The jobs that a job needs.
