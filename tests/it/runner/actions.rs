@@ -168,7 +168,7 @@ impl Run<'_> {
         if self.runner.caches.iter().any(|cache| cache.key == key && cache.scope == scope) {
             return;
         }
-        let folder = self.runner.dir.path().join(format!("cache-{}", self.runner.caches.len()));
+        let folder = self.runner.cache_folder();
         for (at, path) in paths.lines().enumerate() {
             let from = expand(machine, path);
             if from.exists() {

@@ -28,6 +28,7 @@ pub struct Runner {
     /// Caches in the order in which they were saved: key, scope, folder.
     caches: Vec<Cache>,
     runs: u32,
+    saved: u32,
 }
 
 struct Cache {
@@ -103,6 +104,7 @@ impl Runner {
             settings: json!({"vars": {}, "secrets": {}}),
             caches: Vec::new(),
             runs: 0,
+            saved: 0,
         }
     }
 
@@ -123,9 +125,15 @@ impl Runner {
 
     /// Puts a file into a cache that every later run finds, as a run before the first one would have.
     pub fn keep(&mut self, key: &str, file: &Path) {
-        let folder = self.dir.path().join(format!("cache-{}", self.caches.len()));
+        let folder = self.cache_folder();
         std::fs::create_dir(&folder).and_then(|()| std::fs::copy(file, folder.join("0"))).expect("a copy");
         self.caches.push(Cache { key: key.to_owned(), scope: None, folder });
+    }
+
+    /// A place for another cache.
+    fn cache_folder(&mut self) -> PathBuf {
+        self.saved += 1;
+        self.dir.path().join(format!("cache-{}", self.saved))
     }
 
     /// Forgets every cache, as GitHub does after a week.
