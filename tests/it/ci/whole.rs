@@ -224,6 +224,20 @@ fn a_dry_run_builds_and_publishes_nothing_and_a_fork_gets_no_role() {
     assert_results(&dry, &[("ocelot", "success"), ("plan", "success"), ("build", "success")]);
     assert!(world.github.state().releases.is_empty());
     assert!(world.runner.cache_keys().iter().all(|key| !key.starts_with("ocelot-state")), "nothing is kept of it");
+    // What a person fills in reaches no shell.
+    let hostile = "$(touch injected)`touch injected`\";touch injected;\"";
+    let inputs = json!({
+        "distribution": "minimal", "architecture": "amd64", "aws-region": "us-east-1",
+        "upstream-repo": format!("./{SAMPLE}"), "upstream-ref": "", "layer-name": hostile, "dry-run": true,
+    });
+    let ran = world.runner.run(WORKFLOW, &Event::dispatch(inputs));
+    assert_eq!(ran.jobs["plan"].result, "success", "{:?}", ran.jobs["plan"]);
+    assert!(world.runner.files_named("injected").is_empty(), "a text became a command");
+    // A group without an environment ends the run before any work; a form offers none, a caller may.
+    let call = Event { name: "workflow_call", inputs: json!({"release-group": "nobody's"}), fork: None };
+    let refused = world.runner.run(WORKFLOW, &call);
+    assert_results(&refused, &[("ocelot", "success"), ("plan", "failure")]);
+    assert!(refused.jobs["plan"].log.contains("::error::this release group has no environment"), "{refused:?}");
     // The workflow does not start for pull requests at all.
     let workflow: Value = serde_saphyr::from_str(&snapshot::read(WORKFLOW)).expect("YAML");
     let events: Vec<&String> = workflow["on"].as_object().expect("events").keys().collect();

@@ -141,6 +141,12 @@ impl Runner {
         self.caches.clear();
     }
 
+    /// Files of this name in all folders of all runs.
+    pub fn files_named(&self, name: &str) -> Vec<PathBuf> {
+        let all = crate::support::files(self.dir.path()).into_keys();
+        all.filter(|path| path.file_name().is_some_and(|held| held == name)).collect()
+    }
+
     /// The keys of all caches.
     pub fn cache_keys(&self) -> Vec<&str> {
         self.caches.iter().map(|cache| cache.key.as_str()).collect()
