@@ -57,6 +57,9 @@ pub struct CopyArgs {
 pub struct ExplainLayerArgs {
     /// The layer version, of whatever account.
     pub arn: String,
+    /// The metadata table that has more of it, as NAME@REGION.
+    #[arg(long, value_name = "TABLE")]
+    pub table: Option<String>,
     /// Where.
     #[command(flatten)]
     pub store: StoreArgs,

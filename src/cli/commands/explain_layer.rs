@@ -1,11 +1,14 @@
 //! `explain-layer`: what a published layer is, where it came from, and who may use it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::base::clock::format_utc;
 use crate::cli::args::{ExplainLayerArgs, OutputForm};
 use crate::cli::commands::components::contents_of;
 use crate::cli::commands::print;
+use crate::cli::commands::registry::table_name;
 use crate::cli::commands::versions::{Stores, parse, stop};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
@@ -32,6 +35,9 @@ struct Explained {
     commit: Option<String>,
     shared_with: Result<Vec<String>, String>,
     components: Result<Vec<String>, String>,
+    /// What the metadata table has of it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    row: BTreeMap<String, String>,
 }
 
 /// `explain-layer`.
@@ -40,12 +46,19 @@ struct Explained {
 /// If the version is not there or not shared with the caller.
 pub(super) fn explain_layer(process: &Process, args: &ExplainLayerArgs) -> Result<Exit, Stop> {
     let arn = parse(&args.arn)?;
-    let registry = Stores::new(process, &args.store).of(&arn)?;
+    let table = args.table.as_deref().map(table_name).transpose()?;
+    let stores = Stores::new(process, &args.store);
+    let registry = stores.of(&arn)?;
     let registry = registry.as_ref();
     let version = look(registry, &arn).map_err(stop)?;
     let listed = version.listed;
     let made = description::read(&listed.description);
+    let row = match &table {
+        Some(table) => stores.row(table, &args.arn)?,
+        None => BTreeMap::new(),
+    };
     let explained = Explained {
+        row,
         arn: arn.to_string(),
         created: listed.created,
         size: version.code_size,
@@ -109,6 +122,10 @@ impl Explained {
                 components.iter().for_each(|line| text.push_str(&format!("{:>12}  {line}\n", "")));
             }
             Err(problem) => text.push_str(&format!("{:>12}  not known: {}\n", "components", problem.trim_end())),
+        }
+        if !self.row.is_empty() {
+            text.push_str(&format!("{:>12}\n", "table"));
+            self.row.iter().for_each(|(name, value)| text.push_str(&format!("{:>12}  {name}: {value}\n", "")));
         }
         text
     }

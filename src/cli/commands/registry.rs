@@ -16,11 +16,7 @@ use crate::outside::registry::aws::TableState;
 /// A name that is none; what AWS says.
 pub(super) fn registry(process: &Process, command: &RegistryCommand) -> Result<Exit, Stop> {
     let RegistryCommand::Init { table } = command;
-    let Some(table) = TableName::parse(table) else {
-        return Err(
-            Stop::usage(format!("`{table}` names no table")).hint("write NAME@REGION, such as ocelot-layers@us-east-1")
-        );
-    };
+    let table = table_name(table)?;
     let registries = Registries::new(&process.dir, &process.env, process.common.offline);
     let aws = registries.aws().map_err(stop)?;
     let said = match aws.table_state(&table).map_err(stop)? {
@@ -35,4 +31,14 @@ pub(super) fn registry(process: &Process, command: &RegistryCommand) -> Result<E
     };
     print(&said);
     Ok(Exit::Ok)
+}
+
+/// A table as it is written on the command line.
+///
+/// # Errors
+/// A name that is none.
+pub(super) fn table_name(text: &str) -> Result<TableName, Stop> {
+    let wrong =
+        || Stop::usage(format!("`{text}` names no table")).hint("write NAME@REGION, such as ocelot-layers@us-east-1");
+    TableName::parse(text).ok_or_else(wrong)
 }

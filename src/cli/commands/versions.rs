@@ -1,7 +1,9 @@
 //! What the commands about single layer versions share: which store a name means, and what its errors mean.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::aws_id::TableName;
 use crate::cli::args::StoreArgs;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
@@ -35,6 +37,16 @@ impl Stores {
             }
         };
         self.registries.open(setting).map_err(stop)
+    }
+}
+
+impl Stores {
+    /// What a metadata table has of a version.
+    ///
+    /// # Errors
+    /// As AWS says.
+    pub(super) fn row(&self, table: &TableName, arn: &str) -> Result<BTreeMap<String, String>, Stop> {
+        self.registries.aws().and_then(|aws| aws.read_row(table, arn)).map_err(stop)
     }
 }
 

@@ -140,6 +140,11 @@ fn each_version_has_a_row_in_the_metadata_table() {
     assert_eq!((text("md5_hash").len(), text("sha256").len(), text("release_group")), (32, 64, "local".into()));
     assert!(text("publish_timestamp").ends_with("+00:00"), "{held}");
 
+    let of = arn("us-east-1", "rows", "amd64", 1);
+    let ran = space.run(&["explain-layer", &of, "--table", table]).status(0);
+    said(&ran, &["table\n", "build_tags: lambdacomponents.custom,", "release_group: local"]);
+    said(&space.run(&["explain-layer", &of, "--table", "gone@us-east-1"]).status(1), &["there is no table gone"]);
+
     // Again: nothing is asked. A row that is gone is told, and written again.
     proxy.rule(|_, _| None);
     let _ = run("rows").status(0);

@@ -2,6 +2,8 @@
 //!
 //! A row is written by setting attributes, not by replacing: what others have added to it stays.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, TableStatus,
@@ -146,6 +148,20 @@ impl AwsRegistry {
             .map_err(|error| missing_told(table, failure::of(what, &table.region, &error)))
     }
 
+    /// The row of a version as texts by attribute; empty if there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] without the table; else as AWS says.
+    pub fn read_row(&self, table: &TableName, arn: &str) -> Result<BTreeMap<String, String>, RegistryError> {
+        let asked = self.connection.table(&table.region, |client| {
+            client.get_item().table_name(&table.name).key(LayerRecord::KEY, AttributeValue::S(arn.to_owned())).send()
+        });
+        let what = format!("read the row of {arn} in {table}");
+        let answer = asked.map_err(|error| missing_told(table, failure::of(what, &table.region, &error)))?;
+        let row = answer.item().into_iter().flatten();
+        Ok(row.filter_map(|(name, value)| Some((name.clone(), shown(value)?))).collect())
+    }
+
     /// Removes the row of a version. One that is gone already is fine.
     ///
     /// # Errors
@@ -156,6 +172,16 @@ impl AwsRegistry {
         });
         let what = format!("remove the row of {arn} from {table}");
         done.map(|_| ()).map_err(|error| missing_told(table, failure::of(what, &table.region, &error)))
+    }
+}
+
+/// A value as a text; `None` for a form that rows do not have.
+fn shown(value: &AttributeValue) -> Option<String> {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => Some(text.clone()),
+        AttributeValue::Bool(flag) => Some(flag.to_string()),
+        AttributeValue::L(elements) => Some(elements.iter().filter_map(shown).collect::<Vec<_>>().join(", ")),
+        _ => None,
     }
 }
 
