@@ -2,6 +2,7 @@
 
 use crate::action::manifest::{Manifest, ManifestBuilder};
 use crate::action::result::{ActionResult, Content};
+use crate::base::digest::BlobDigest;
 use crate::graph::node::{Kind, Node};
 use crate::layer::deflate::Recipe;
 
@@ -49,8 +50,8 @@ fn schema(kind: &Kind) -> u32 {
         Kind::Exec(_) | Kind::Resolve(_) | Kind::Publish(_) | Kind::Report(_) | Kind::Release(_) | Kind::Group => 1,
         // 2: they say what a layer's provenance names.
         Kind::Clone(_) | Kind::Overlay(_) | Kind::Build(_) | Kind::Package(_) => 2,
-        // 2: the layer is started. 3: its provenance is passed on.
-        Kind::Check(_) => 3,
+        // 2: the layer is started. 3: its provenance is passed on. 4: it asks the check, and not AWS.
+        Kind::Check(_) => 4,
     }
 }
 
@@ -223,7 +224,16 @@ fn configuration(m: &mut ManifestBuilder, kind: &Kind, inputs: &Inputs<'_>) {
             m.optional("output", k.output.as_deref());
         }
         // How it can be started is in the digest; whether it must is judged on reading, and is not.
-        Kind::Check(_) => m.optional("started", inputs.smoke),
+        Kind::Check(k) => {
+            m.optional("started", inputs.smoke);
+            for (name, value) in &k.given.env {
+                m.field(&format!("smoke-env {name}"), &format!("={value}"));
+            }
+            // A manifest is shown and kept: it says that a value is another one, and not which.
+            for (name, value) in &k.given.secrets {
+                m.field(&format!("smoke-secret {name}"), &BlobDigest::of(value.as_bytes()).to_hex());
+            }
+        }
         Kind::Group => {}
         Kind::Publish(k) => {
             m.field("region", &k.region);

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::id::{NodeId, PoolId};
 use crate::base::suggest;
+use crate::graph::check;
 use crate::graph::elsewhere::{Choices, Elsewhere};
 use crate::graph::expand::{Instances, expand, instance_name};
 use crate::graph::kind_values::expand_kind;
@@ -103,6 +104,7 @@ pub fn build(
     }
     let unmade = paths::check_and_join(&mut drafts, &elsewhere, &absent)?;
     origin::fill(&mut drafts);
+    check::fill(&mut drafts);
     let nodes = order::topological(drafts)?;
     let axes = expanded.iter().map(|(base, instances)| ((*base).to_owned(), instances.axes.clone())).collect();
     let default_targets = file.default.items.iter().map(|text| text.value.clone()).collect();

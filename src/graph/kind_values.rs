@@ -97,7 +97,7 @@ fn expand(file: &NodeFile, scope: &Scope<'_>, around: &dyn Surroundings, problem
             None if around.layers_must_start() => "required".to_owned(),
             None => "optional".to_owned(),
         };
-        return (Kind::Check(Box::new(Check { smoke })), Class::Pure);
+        return (Kind::Check(Box::new(Check { smoke, ..Check::default() })), Class::Pure);
     }
     if let Some(k) = &file.publish {
         return (Kind::Publish(Box::new(expand_publish(k, scope, around, problems))), Class::Effect);

@@ -1,6 +1,7 @@
 //! The DAG of node instances: immutable once built, and a pure function of the pipeline and its parameters.
 
 pub mod build;
+pub mod check;
 pub mod declared;
 pub mod elsewhere;
 mod expand;

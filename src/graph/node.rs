@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{NodeId, PoolId};
+pub use crate::graph::check::Check;
+use crate::spec::smoke::SmokeValues;
 
 /// The whole graph of one pipeline under one set of parameters; nodes are in topological order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -301,6 +303,8 @@ pub struct Resolve {
     pub tags: Vec<String>,
     /// Project path of the collector config, if not the tree's own.
     pub config_file: Option<String>,
+    /// What its layer is given when it is started.
+    pub smoke: SmokeValues,
     /// Folder of component files whose tags are valid beside the tree's.
     pub components: Option<String>,
     /// Kept in the project, if given.
@@ -345,13 +349,6 @@ pub struct Origin {
     pub repository: String,
     /// Branch, tag or commit, as written.
     pub reference: String,
-}
-
-/// `check`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// `required` or `optional`.
-    pub smoke: String,
 }
 
 /// `publish`.

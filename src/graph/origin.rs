@@ -17,7 +17,8 @@ pub(in crate::graph) fn fill(drafts: &mut [Draft<'_>]) {
     }
 }
 
-fn behind(drafts: &[Draft<'_>], at: usize, field: &str) -> Option<usize> {
+/// The node behind a field of this one.
+pub(in crate::graph) fn behind(drafts: &[Draft<'_>], at: usize, field: &str) -> Option<usize> {
     let named = |role: &Role| matches!(role, Role::Strict(name) if name == field);
     drafts[at].edges.iter().find(|(_, role)| named(role)).map(|(to, _)| *to)
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::diag::SourceMap;
 use crate::layer::collector_config::{ConfigNames, Pipeline};
 use crate::layer::config_yaml;
+use crate::spec::smoke::SmokeValues;
 use crate::spec::yaml::{self, Limits, Tree};
 
 /// What OTLP carries.
@@ -46,12 +47,25 @@ pub struct StartConfig {
     pub sent: Vec<Signal>,
     /// Signals that have to come out at the address in `endpoints`.
     pub awaited: Vec<Signal>,
-    /// What of it has to ask somebody outside before it can start, in words, with its line.
-    pub asks_outside: Option<(String, usize)>,
+    /// What of it has to ask somebody outside before it can start.
+    pub asks_outside: Option<Asks>,
+}
+
+/// A question that nobody answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asks {
+    /// What is asked, in words.
+    pub what: String,
+    /// The line of it.
+    pub line: usize,
+    /// The name under which a value could be given that answers it, if it is one of AWS.
+    pub secret: Option<String>,
 }
 
 /// Providers of the collector that read from outside the machine.
-const OUTSIDE: [&str; 4] = ["secretsmanager", "s3", "https", "http"];
+const OUTSIDE: [&str; 4] = [SECRETS_MANAGER, S3, "https", "http"];
+const SECRETS_MANAGER: &str = "secretsmanager";
+const S3: &str = "s3";
 /// Exporters that do not start unless their server answers. Source: `clickhouseexporter` of contrib v0.145.0, which looks at
 /// the columns of its tables.
 const ASKING: [&str; 1] = ["clickhouse"];
@@ -60,11 +74,11 @@ const DROPPING: [&str; 3] = ["filter", "probabilistic_sampler", "tail_sampling"]
 const GRPC_PORT: u16 = 4317;
 const HTTP_PORT: u16 = 4318;
 
-/// Reads a configuration that [`config_yaml::read_names`] accepts.
+/// Reads a configuration that [`config_yaml::read_names`] accepts, and that is started with what is given.
 ///
 /// # Errors
 /// Every problem of the YAML.
-pub fn read(file: &str, text: &str) -> Result<StartConfig, Vec<String>> {
+pub fn read(file: &str, text: &str, given: &SmokeValues) -> Result<StartConfig, Vec<String>> {
     let names = config_yaml::read_names(file, text)?;
     let mut sources = SourceMap::default();
     let source = sources.add(file, text);
@@ -73,7 +87,7 @@ pub fn read(file: &str, text: &str) -> Result<StartConfig, Vec<String>> {
     };
     let (ports, http) = ports(&tree);
     let pointed = pointed(&tree);
-    let asks_outside = asks_outside(text).or_else(|| asks_its_server(&names));
+    let asks_outside = asks_outside(text, given).or_else(|| asks_its_server(&names));
     let mut config = StartConfig { ports, http, asks_outside, ..StartConfig::default() };
     config.endpoints = pointed.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
     for signal in Signal::ALL {
@@ -168,19 +182,78 @@ fn variable(text: &str) -> Option<String> {
     is_name.then(|| name.to_owned())
 }
 
-fn asks_outside(text: &str) -> Option<(String, usize)> {
-    text.lines().zip(1..).find_map(|(line, number)| {
+fn asks_outside(text: &str, given: &SmokeValues) -> Option<Asks> {
+    text.lines().zip(1..).find_map(|(text, line)| {
         // A comment that explains a provider asks nobody.
-        let line = line.split(" #").next().filter(|line| !line.trim_start().starts_with('#'))?;
-        let provider = OUTSIDE.iter().find(|provider| line.contains(&format!("${{{provider}:")))?;
-        Some((format!("it asks `{provider}:` for values when it starts"), number))
+        let text = text.split(" #").next().filter(|text| !text.trim_start().starts_with('#'))?;
+        text.match_indices("${").find_map(|(at, open)| {
+            let (provider, asked) = text[at + open.len()..].split_once(':')?;
+            if !OUTSIDE.contains(&provider) {
+                return None;
+            }
+            let secret = secret(provider, asked, &given.env);
+            if secret.as_ref().is_some_and(|id| given.secrets.contains_key(id)) {
+                return None;
+            }
+            let named = secret.as_ref().map_or_else(|| "values".to_owned(), |id| format!("`{id}`"));
+            Some(Asks { what: format!("it asks `{provider}:` for {named} when it starts"), line, secret })
+        })
     })
 }
 
-fn asks_its_server(names: &ConfigNames) -> Option<(String, usize)> {
+/// The name of what a provider of AWS is asked for, by the text behind its colon: that of the secret, or `s3://BUCKET/KEY`.
+fn secret(provider: &str, asked: &str, env: &BTreeMap<String, String>) -> Option<String> {
+    let asked = expanded(inner(asked)?, env);
+    match provider {
+        // `NAME#KEY` is one member of the object in it, and `NAME:-DEFAULT` has a default.
+        SECRETS_MANAGER => {
+            let name = asked.split_once(":-").map_or(asked.as_str(), |(name, _)| name);
+            Some(name.split('#').next().unwrap_or_default().to_owned())
+        }
+        S3 => {
+            let (host, key) = asked.trim_start_matches('/').split_once('/')?;
+            let bucket = host.split_once(".s3.").map_or(host, |(bucket, _)| bucket);
+            Some(format!("s3://{bucket}/{key}"))
+        }
+        _ => None,
+    }
+    .filter(|name| !name.is_empty())
+}
+
+/// What stands before the brace that closes an open one.
+fn inner(text: &str) -> Option<&str> {
+    let mut depth = 1;
+    let end = text.bytes().position(|byte| {
+        depth += match byte {
+            b'{' => 1,
+            b'}' => -1,
+            _ => 0,
+        };
+        depth == 0
+    })?;
+    text.get(..end)
+}
+
+/// The text with each `${env:NAME}` and `${env:NAME:-DEFAULT}` replaced, innermost first; one that is not set is empty.
+fn expanded(text: &str, env: &BTreeMap<String, String>) -> String {
+    let mut text = text.to_owned();
+    while let Some(from) = text.rfind("${") {
+        let Some(length) = text[from..].find('}') else { break };
+        let named = text[from + 2..from + length].to_owned();
+        let named = named.strip_prefix("env:").unwrap_or(&named);
+        let (name, default) = named.split_once(":-").unwrap_or((named, ""));
+        let value = env.get(name).filter(|value| !value.is_empty()).map_or(default, String::as_str);
+        // What is put in is not looked at again, so that this ends.
+        text.replace_range(from..=from + length, &value.replace("${", ""));
+    }
+    text
+}
+
+fn asks_its_server(names: &ConfigNames) -> Option<Asks> {
     let mut used = names.pipelines.iter().flat_map(|pipeline| &pipeline.exporters);
     let asking = used.find(|exporter| ASKING.contains(&exporter.id.split('/').next().unwrap_or_default()))?;
-    Some((format!("exporter `{}` asks its server when it starts", asking.id), asking.mark))
+    let what = format!("exporter `{}` asks its server when it starts", asking.id);
+    Some(Asks { what, line: asking.mark, secret: None })
 }
 
 #[cfg(test)]
@@ -199,7 +272,7 @@ mod tests {
 
     #[test]
     fn data_is_awaited_where_a_variable_leads() {
-        let read = read("c", &config(POINTED, "batch")).unwrap();
+        let read = read("c", &config(POINTED, "batch"), &SmokeValues::default()).unwrap();
         let expected = StartConfig {
             ports: vec![4318, 4417],
             http: Some(4318),
@@ -213,27 +286,60 @@ mod tests {
 
     #[test]
     fn what_may_be_dropped_or_goes_elsewhere_is_not_awaited() {
-        let dropped = read("c", &config(POINTED, "filter/x")).unwrap();
+        let dropped = read("c", &config(POINTED, "filter/x"), &SmokeValues::default()).unwrap();
         assert_eq!((dropped.sent.len(), dropped.awaited), (2, vec![]));
-        let fixed = read("c", &config("  debug:\n  otlphttp: {endpoint: 'https://x'}\n", "")).unwrap();
+        let fixed =
+            read("c", &config("  debug:\n  otlphttp: {endpoint: 'https://x'}\n", ""), &SmokeValues::default()).unwrap();
         assert_eq!((fixed.sent, fixed.awaited), (vec![Signal::Metrics], vec![]));
+    }
+
+    fn asked(text: &str, given: &SmokeValues) -> Option<(usize, Option<String>)> {
+        asks_outside(text, given).map(|asks| (asks.line, asks.secret))
     }
 
     #[test]
     fn a_provider_that_asks_aws_is_found_with_its_line_and_not_in_a_comment() {
-        let text = "# ${s3:x}\na: 1 # ${s3:x}\nb: ${secretsmanager:${env:N}#e}\n";
-        assert_eq!(asks_outside(text), Some(("it asks `secretsmanager:` for values when it starts".into(), 3)));
-        assert_eq!(asks_outside("a: ${env:https}\n"), None);
+        let none = SmokeValues::default();
+        let text = "# ${s3:x}\na: 1 # ${s3:x}\nb: ${secretsmanager:${env:N:-n}#e}\n";
+        assert_eq!(asked(text, &none), Some((3, Some("n".into()))));
+        assert_eq!(asked("a: ${env:https}\n", &none), None);
+        assert_eq!(asked("a: ${https:x}\n", &none), Some((1, None)));
+        assert_eq!(asked("a: ${secretsmanager:open\n", &none), Some((1, None)));
+    }
+
+    #[test]
+    fn what_is_answered_is_no_question() {
+        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let given = SmokeValues {
+            env: pairs(&[("N", "mine/own")]),
+            secrets: pairs(&[("mine/own", "1"), ("s3://b/k/l", "2"), ("arn:aws:x:secret:y", "3")]),
+        };
+        for (text, open) in [
+            ("${secretsmanager:${env:N:-n}#e}", None),
+            ("${secretsmanager:${env:M:-n}#e}", Some("n")),
+            ("${secretsmanager:mine/own:-d}", None),
+            ("${secretsmanager:arn:aws:x:secret:y}", None),
+            ("${secretsmanager:mine/own}${secretsmanager:other}", Some("other")),
+            ("${s3://b.s3.eu-west-1.amazonaws.com/k/l}", None),
+            ("${s3:b/k}", Some("s3://b/k")),
+        ] {
+            assert_eq!(asked(text, &given), open.map(|id| (1, Some(id.to_owned()))), "{text}");
+        }
     }
 
     #[test]
     fn an_exporter_that_asks_its_server_is_found_where_it_is_used() {
         let defined = "  debug:\n  clickhouse/main:\n  otlphttp: {endpoint: 'https://x'}\n";
-        assert_eq!(read("c", &config(defined, "")).unwrap().asks_outside, None, "defined, and in no pipeline");
+        assert_eq!(
+            read("c", &config(defined, ""), &SmokeValues::default()).unwrap().asks_outside,
+            None,
+            "defined, and in no pipeline"
+        );
         let used = config(defined, "").replace("exporters: [debug]", "exporters: [debug, clickhouse/main]");
         let line = used.lines().count();
-        let expected = ("exporter `clickhouse/main` asks its server when it starts".to_owned(), line);
-        assert_eq!(read("c", &used).unwrap().asks_outside, Some(expected));
+        let what = "exporter `clickhouse/main` asks its server when it starts".to_owned();
+        let expected = Asks { what, line, secret: None };
+        assert_eq!(read("c", &used, &SmokeValues::default()).unwrap().asks_outside, Some(expected));
     }
 
     #[test]

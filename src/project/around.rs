@@ -280,6 +280,7 @@ impl Surroundings for Around<'_> {
             description: folded.description,
             tags: folded.tags,
             config_file: folded.config_file,
+            smoke: folded.smoke,
             components: None,
             output: None,
         })

@@ -8,6 +8,7 @@ use crate::base::aws_id::is_account;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::suggest;
 use crate::spec::ci::{Actions, Environments};
+use crate::spec::smoke::{SmokeFile, SmokeValues};
 use crate::spec::value::{Text, Texts};
 
 /// `config/distributions.yaml`: distributions by name, without a wrapper key.
@@ -22,16 +23,18 @@ pub struct DistributionsFile(pub IndexMap<String, DistributionFile>);
 pub struct DistributionFile {
     /// Shown in reports and release notes; inherited.
     pub description: Option<Text>,
-    /// Another distribution whose tags are added, and whose `config-file` is used if none is named here.
+    /// Another distribution whose tags are added, and whose `config-file` and `smoke` are used if none is named here.
     pub base: Option<Text>,
     /// Build tags; `lambdacomponents.` may be left out, and `lambdacomponents.custom` is implied by any other.
     pub buildtags: Texts,
     /// The collector config that is packaged: a file of `config/examples/`, or a path that has a `/`.
     pub config_file: Option<Text>,
+    /// What the layer is given when `check` starts it; inherited as a whole.
+    pub smoke: Option<SmokeFile>,
 }
 
 /// A distribution with its bases folded in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Distribution {
     /// Its own description, or that of its nearest base.
     pub description: String,
@@ -41,6 +44,8 @@ pub struct Distribution {
     pub config_file: Option<String>,
     /// Where that is named.
     pub config_span: Option<Span>,
+    /// Its own, or that of its nearest base.
+    pub smoke: SmokeValues,
 }
 
 impl DistributionsFile {
@@ -50,8 +55,8 @@ impl DistributionsFile {
     /// An unknown distribution, an unknown base, or bases in a cycle.
     pub fn resolve(&self, name: &str, at: Span) -> Result<Distribution, Diagnostic> {
         let mut chain: Vec<&str> = Vec::new();
-        let mut folded =
-            Distribution { description: String::new(), tags: Vec::new(), config_file: None, config_span: None };
+        let mut folded = Distribution::default();
+        let mut smoke = None;
         let mut next = Some((name, at));
         while let Some((name, at)) = next {
             let Some((name, file)) = self.0.get_key_value(name) else {
@@ -72,9 +77,11 @@ impl DistributionsFile {
                 folded.config_file = file.config_file.as_ref().map(config_path);
                 folded.config_span = file.config_file.as_ref().map(|config| config.span);
             }
+            smoke = smoke.or(file.smoke.as_ref());
             folded.tags.extend(file.buildtags.items.iter().filter(|tag| !tag.value.is_empty()).map(full_tag));
             next = file.base.as_ref().map(|base| (base.value.as_str(), base.span));
         }
+        folded.smoke = smoke.map(SmokeFile::values).unwrap_or_default();
         if !folded.tags.is_empty() {
             folded.tags.push("lambdacomponents.custom".to_owned());
         }
@@ -97,7 +104,7 @@ impl DistributionsFile {
             .help("take one `base:` of these away")
     }
 
-    /// What is wrong with the bases of any distribution, each told once.
+    /// What is wrong with the bases of any distribution, each told once, and with what their layers are given.
     pub fn problems(&self) -> Vec<Diagnostic> {
         let mut problems = Vec::new();
         for name in self.0.keys() {
@@ -107,6 +114,7 @@ impl DistributionsFile {
                 problems.push(problem);
             }
         }
+        problems.extend(self.0.values().filter_map(|file| file.smoke.as_ref()).flat_map(SmokeFile::problems));
         problems
     }
 
@@ -336,6 +344,22 @@ mod tests {
         assert_eq!(b.tags, ["lambdacomponents.custom", "lambdacomponents.exporter.b", "lambdacomponents.exporter.x"]);
         assert_eq!((b.description.as_str(), b.config_file.as_deref()), ("A", Some("config/examples/a.yaml")));
         assert_eq!(file.resolve("c", Span::default()).unwrap().config_file.as_deref(), Some("config/c.yaml"));
+    }
+
+    #[test]
+    fn what_a_layer_is_given_is_that_of_the_nearest_base_that_says() {
+        let file = distributions(
+            "a: {smoke: {env: {A: 1}, secrets: {name: value}}}\nb: {base: a}\nc: {base: b, smoke: {env: {2C: x}}}\n",
+        );
+        let given = |name: &str| file.resolve(name, Span::default()).unwrap().smoke;
+        let pair = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+        assert_eq!(given("b"), SmokeValues { env: pair("A", "1"), secrets: pair("name", "value") });
+        assert_eq!(given("c"), SmokeValues { env: pair("2C", "x"), ..SmokeValues::default() });
+        let problems = file.problems();
+        assert_eq!(
+            problems.iter().map(|p| p.message.as_str()).collect::<Vec<_>>(),
+            ["`2C` of `smoke: env` cannot be set"]
+        );
     }
 
     #[test]

@@ -5,5 +5,6 @@ pub mod config;
 pub mod lock;
 pub mod misplaced;
 pub mod pipeline;
+pub mod smoke;
 pub mod value;
 pub mod yaml;

@@ -124,6 +124,67 @@ fn where_layers_are_published_from_they_have_to_be_started() {
 }
 
 #[test]
+fn a_secret_is_answered_if_the_distribution_gives_it_and_is_shown_nowhere() {
+    if !can_start() {
+        return;
+    }
+    const VALUE: &str = "made-up-value-of-the-test";
+    let distributions = "config/distributions.yaml";
+    let space = shipped::project();
+    edit(
+        &space,
+        CONFIG,
+        "exporters:\n",
+        "exporters:\n  otlphttp/own:\n    endpoint: ${secretsmanager:${env:WHICH:-other}#at}\n",
+    );
+    edit(&space, "pipelines/quickstart.yaml", "smoke: optional", "smoke: required");
+    let open = space.run(&RUN).status(3);
+    says(
+        &format!("{}{}", open.stdout, open.stderr),
+        &[
+            "it asks `secretsmanager:` for `other` when it starts",
+            "add to `minimal` in config/distributions.yaml: `smoke: {secrets: {'other': VALUE}}`",
+            "that it starts is not proven",
+        ],
+    );
+    let smoke =
+        format!("smoke: {{env: {{WHICH: mine}}, secrets: {{mine: '{{\"at\": \"http://localhost:9/{VALUE}\"}}'}}}}");
+    edit(&space, distributions, "  config-file: minimal.yaml\n", &format!("  config-file: minimal.yaml\n  {smoke}\n"));
+    let started = space.run(&RUN).status(0);
+    let log = space.run(&["log", "-p", "quickstart", "checked[minimal,amd64]"]).status(0);
+    says(&log.stdout, &["started: first event/next after"]);
+    for said in [&started, &log] {
+        assert!(!said.stdout.contains(VALUE) && !said.stderr.contains(VALUE), "{said:?}");
+    }
+    // The value is a part of the key, and the layer's own bytes are not made again for it.
+    edit(&space, distributions, VALUE, "another-value");
+    let again = space.json(&["quickstart", "checked[minimal,amd64]"]).status(0);
+    assert_eq!(again.ended("ran"), shipped::names(&["checked[minimal,amd64]"]), "{again:?}");
+    let why = space.run(&["why", "-p", "quickstart", "checked[minimal,amd64]"]).status(0);
+    assert!(!why.stdout.contains(VALUE) && !why.stdout.contains("another-value"), "{why:?}");
+}
+
+#[test]
+fn a_secret_that_a_layer_tells_when_it_dies_is_taken_out() {
+    if !can_start() {
+        return;
+    }
+    let space = shipped::project();
+    edit(&space, CONFIG, "exporters:\n", "exporters:\n  otlphttp/own:\n    endpoint: ${secretsmanager:mine}\n");
+    let given = "  config-file: minimal.yaml\n  smoke: {secrets: {mine: made-up-value}}\n";
+    edit(&space, "config/distributions.yaml", "  config-file: minimal.yaml\n", given);
+    let from = "factories, err := lambdacomponents";
+    let tells = format!("panic(\"told \" + config.Get(\"exporters\", \"otlphttp/own\", \"endpoint\").Value)\n\t{from}");
+    edit(&space, LIFECYCLE, from, &tells);
+    let said = space.run(&RUN).status(1);
+    let log = space.run(&["log", "-p", "quickstart", "checked[minimal,amd64]"]);
+    says(&said.stderr, &["panic: told [redacted]"]);
+    for said in [&said, &log] {
+        assert!(!said.stdout.contains("made-up-value") && !said.stderr.contains("made-up-value"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_port_that_somebody_holds_is_no_fault_of_the_layer() {
     if !can_start() {
         return;

@@ -105,6 +105,14 @@ fn claims(facts: &BTreeMap<String, String>) -> Result<Claims<'_>, WorkError> {
     })
 }
 
+/// What to write so that a secret is answered.
+fn give(distribution: &str, id: &str) -> String {
+    let id = id.replace('\'', "\'\'");
+    format!(
+        " (to answer it, add to `{distribution}` in config/distributions.yaml: `smoke: {{secrets: {{'{id}': VALUE}}}}`)"
+    )
+}
+
 /// Starts the layer, and says how it was started.
 fn start(
     world: &World,
@@ -115,9 +123,13 @@ fn start(
     log: &mut dyn Log,
 ) -> Result<Mode, WorkError> {
     let (Some(binary), Some(config)) = (&found.binary, &found.config) else { return Ok(Mode::None) };
-    let start = start_config::read(CONFIG, config).map_err(|errors| WorkError::Invalid(errors.join("\n")))?;
+    let start = start_config::read(CONFIG, config, &k.given).map_err(|errors| WorkError::Invalid(errors.join("\n")))?;
     let hindrance = match (&start.asks_outside, job.smoke) {
-        (Some((asks, line)), _) => Some(format!("{CONFIG}:{line}: {asks}, and nobody answers here")),
+        (Some(asks), _) => {
+            let remedy = asks.secret.as_ref().map(|id| give(job.fact(LAYER, "distribution").unwrap_or_default(), id));
+            let remedy = remedy.unwrap_or_default();
+            Some(format!("{CONFIG}:{}: {}, and nobody answers here{remedy}", asks.line, asks.what))
+        }
         (None, Mode::None) => Some(format!(
             "{BINARY}: this machine cannot run it; install qemu-user-static, or check it on one of its own kind"
         )),
@@ -131,7 +143,7 @@ fn start(
         log.line(&text);
         return Ok(Mode::None);
     }
-    let proof = smoke::prove(world, job, &Smoke { binary, config, start: &start }, log)?;
+    let proof = smoke::prove(world, job, &Smoke { binary, config, start: &start, given: &k.given }, log)?;
     for (name, value) in [(INIT_MS, proof.init_ms), (MEMORY, proof.memory)] {
         measurements.extend(value.map(|value| (name.to_owned(), value)));
     }
@@ -166,7 +178,11 @@ mod tests {
         let measurements = [(BUILD_MS.to_owned(), 7), ("other".to_owned(), 1)].into();
         let layer = ActionResult { outputs, facts, measurements, ..ActionResult::default() };
         let deps = vec![dep("layer", node("layer", Kind::Group, Class::Pure), Ok(layer))];
-        job(world, node("checked", Kind::Check(Box::new(Check { smoke: "optional".into() })), Class::Pure), deps)
+        job(
+            world,
+            node("checked", Kind::Check(Box::new(Check { smoke: "optional".into(), ..Check::default() })), Class::Pure),
+            deps,
+        )
     }
 
     #[test]
@@ -178,7 +194,8 @@ mod tests {
         let zip = zip(&collector_layer(&binary, config.as_bytes()));
         let sum = Sha256Sum::of(&zip);
         let job = check_job(&world, &zip, &sum.to_code_sha256());
-        let made = run(&world, &job, &Check { smoke: "optional".into() }, &mut Printed::default()).unwrap();
+        let made = run(&world, &job, &Check { smoke: "optional".into(), ..Check::default() }, &mut Printed::default())
+            .unwrap();
         assert_eq!(made.outputs[..2], job.deps[0].result.as_ref().unwrap().outputs[..]);
         assert_eq!(
             made.outputs.iter().map(|made| made.name.as_str()).collect::<Vec<_>>(),
@@ -198,7 +215,8 @@ mod tests {
         let binary = collector(Arch::Arm64);
         let zip = zip(&collector_layer(&binary, b"service: {}"));
         let job = check_job(&world, &zip, &Sha256Sum::of(&zip).to_code_sha256());
-        let error = run(&world, &job, &Check { smoke: "optional".into() }, &mut Printed::default()).unwrap_err();
+        let error = run(&world, &job, &Check { smoke: "optional".into(), ..Check::default() }, &mut Printed::default())
+            .unwrap_err();
         assert!(matches!(error, WorkError::Invalid(_)));
         let text = error.to_string();
         assert!(
@@ -207,7 +225,8 @@ mod tests {
         );
         assert!(text.contains("\n- collector-config/config.yaml:1: the configuration has no pipeline"), "{text}");
         let job = check_job(&world, &zip, "other");
-        let error = run(&world, &job, &Check { smoke: "optional".into() }, &mut Printed::default()).unwrap_err();
+        let error = run(&world, &job, &Check { smoke: "optional".into(), ..Check::default() }, &mut Printed::default())
+            .unwrap_err();
         assert!(matches!(error, WorkError::Internal(_)));
     }
 
@@ -217,7 +236,8 @@ mod tests {
         let world = world(dir.path());
         let zip = zip(&collector_layer(&collector(Arch::Amd64), CONFIG_TEXT.as_bytes()));
         let job = check_job(&world, &zip, &Sha256Sum::of(&zip).to_code_sha256());
-        let error = run(&world, &job, &Check { smoke: "required".into() }, &mut Printed::default()).unwrap_err();
+        let error = run(&world, &job, &Check { smoke: "required".into(), ..Check::default() }, &mut Printed::default())
+            .unwrap_err();
         assert!(matches!(&error, WorkError::Environment(text) if text.contains("qemu-user-static")), "{error}");
     }
 }

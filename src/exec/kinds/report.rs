@@ -265,8 +265,11 @@ pub(super) mod tests {
     }
 
     fn deps() -> Vec<Dep> {
-        let checked =
-            node("checked[minimal,amd64]", Kind::Check(Box::new(Check { smoke: "optional".into() })), Class::Pure);
+        let checked = node(
+            "checked[minimal,amd64]",
+            Kind::Check(Box::new(Check { smoke: "optional".into(), ..Check::default() })),
+            Class::Pure,
+        );
         let published = |name: &str| node(name, Kind::Publish(Box::new(publish())), Class::Effect);
         let layer = with(
             facts(),

@@ -101,6 +101,7 @@ mod tests {
     use crate::exec::api::Dep;
     use crate::exec::kinds::small_tree::{COMMIT, OWN, job_over, sources, tree_dep};
     use crate::exec::testing::{Printed, world};
+    use crate::graph::check::SmokeValues;
     use crate::graph::node::Kind;
 
     fn resolve(tags: &[&str]) -> Resolve {
@@ -109,6 +110,7 @@ mod tests {
             description: "Mine".into(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             config_file: None,
+            smoke: SmokeValues::default(),
             components: Some("config/components".into()),
             output: None,
         }

@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use crate::exec::api::{Job, Log, WorkError, World};
 use crate::exec::outputs::remove_any;
+use crate::graph::check::SmokeValues;
 use crate::layer::start_config::{Signal, StartConfig};
 use crate::outside::lambda::emulator::{Emulator, Seen, Visit};
 use crate::outside::lambda::protocol::Phase;
 use crate::outside::process::command::{CommandSpec, End, OutputSink};
 use crate::outside::process::describe::describe_end;
+use crate::outside::process::redact::Redactor;
 
 pub use mode::Mode;
 
@@ -42,6 +44,8 @@ pub(in crate::exec) struct Smoke<'s> {
     pub(in crate::exec) config: &'s str,
     /// What the configuration offers.
     pub(in crate::exec) start: &'s StartConfig,
+    /// What the distribution gives it.
+    pub(in crate::exec) given: &'s SmokeValues,
 }
 
 /// What came out of it.
@@ -153,13 +157,13 @@ fn start(
     smoke: &Smoke<'_>,
     visit: &Visit,
 ) -> Result<Start, WorkError> {
-    let emulator =
-        Emulator::start().map_err(|error| WorkError::Environment(format!("no socket on loopback: {error}")))?;
+    let emulator = Emulator::start(smoke.given.secrets.clone())
+        .map_err(|error| WorkError::Environment(format!("no socket on loopback: {error}")))?;
     let spec = command(world, job, root, program, smoke, &emulator)?;
     let output = Mutex::new(Vec::new());
     let ended = AtomicBool::new(false);
     let mut memory = None;
-    let (outcome, seen) = std::thread::scope(|scope| {
+    let (outcome, mut seen) = std::thread::scope(|scope| {
         let command = scope.spawn(|| {
             let outcome = world.runner.run(&spec, &world.cancel, &mut Shared(&output));
             ended.store(true, Ordering::SeqCst);
@@ -183,7 +187,9 @@ fn start(
         End::Exited(0) => "ended of itself with status 0".to_owned(),
         _ => describe_end(&outcome),
     };
-    let output = output.into_inner().unwrap_or_default();
+    let secrets = Redactor::new(smoke.given.secrets.values().map(String::as_bytes));
+    let output = secrets.redact(&output.into_inner().unwrap_or_default());
+    seen.reported = seen.reported.map(|said| String::from_utf8_lossy(&secrets.redact(said.as_bytes())).into_owned());
     Ok(Start { end: outcome.end, end_in_words, seen, output, memory })
 }
 
@@ -196,6 +202,7 @@ fn command(
     emulator: &Emulator,
 ) -> Result<CommandSpec, WorkError> {
     let config = root.join(CONFIG);
+    let url = format!("http://{}", emulator.address());
     let mut env: Vec<(&str, String)> = vec![
         ("AWS_LAMBDA_RUNTIME_API", emulator.address()),
         // Lambda's name for the sandbox does not resolve elsewhere; with this the extension listens without it.
@@ -207,14 +214,20 @@ fn command(
         ("AWS_ACCESS_KEY_ID", "ocelot".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "ocelot".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        // Whatever it asks AWS for, it asks here.
+        ("AWS_ENDPOINT_URL", url.clone()),
+        ("AWS_ENDPOINT_URL_S3", url.clone()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", url.clone()),
         ("OPENTELEMETRY_COLLECTOR_CONFIG_URI", format!("file:{}", config.display())),
         ("TMPDIR", job.work.display().to_string()),
     ];
     for variable in &smoke.start.endpoints {
-        env.push((variable, format!("http://{}", emulator.address())));
+        env.push((variable, url.clone()));
     }
+    // What the check itself needs comes last, and so stands.
+    let given = smoke.given.env.iter().map(|(name, value)| (name.as_str(), value.clone()));
     let mut env: BTreeMap<OsString, OsString> =
-        env.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        given.chain(env).map(|(name, value)| (name.into(), value.into())).collect();
     env.extend(world.env.get("PATH").map(|path| ("PATH".into(), path.into())));
     let (program, args) = match (job.smoke, job.tools.values().next()) {
         (Mode::Qemu, Some(qemu)) => (qemu.program.clone(), vec![program.into()]),

@@ -10,6 +10,7 @@ use tiny_http::{Header, Request, Response, Server};
 
 use crate::base::clock::Clock;
 use crate::layer::start_config::Signal;
+use crate::outside::lambda::aws;
 use crate::outside::lambda::function;
 use crate::outside::lambda::protocol::{Answer, Call, IDENTIFIER, Phase, Protocol};
 
@@ -53,20 +54,22 @@ pub struct Seen {
 pub struct Emulator {
     server: Server,
     port: u16,
+    secrets: BTreeMap<String, String>,
 }
 
 impl Emulator {
-    /// Listens on a free port of loopback.
+    /// Listens on a free port of loopback. Secrets Manager answers with these values, and S3 with those whose name is
+    /// `s3://BUCKET/KEY`.
     ///
     /// # Errors
     /// If no socket can be had.
-    pub fn start() -> Result<Self, String> {
+    pub fn start(secrets: BTreeMap<String, String>) -> Result<Self, String> {
         let server = Server::http("127.0.0.1:0").map_err(|error| error.to_string())?;
         let port = server.server_addr().to_ip().map(|address| address.port()).ok_or("it has no address")?;
-        Ok(Self { server, port })
+        Ok(Self { server, port, secrets })
     }
 
-    /// `HOST:PORT`, for `AWS_LAMBDA_RUNTIME_API`; as a URL it takes OTLP over HTTP too.
+    /// `HOST:PORT`, for `AWS_LAMBDA_RUNTIME_API`; as a URL it takes OTLP over HTTP too, and stands for AWS.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -92,7 +95,7 @@ impl Emulator {
                 match request.ok().flatten() {
                     None if is_over => break,
                     None => {}
-                    Some(mut request) => match answer(&mut protocol, &mut request) {
+                    Some(mut request) => match answer(&mut protocol, &mut request, &self.secrets) {
                         Answer::Now(status, body) => reply(request, status, body),
                         Answer::Hold => waiting = Some(request),
                     },
@@ -128,16 +131,23 @@ impl Emulator {
     }
 }
 
-fn answer(protocol: &mut Protocol, request: &mut Request) -> Answer {
+fn answer(protocol: &mut Protocol, request: &mut Request, secrets: &BTreeMap<String, String>) -> Answer {
     let mut body = Vec::new();
     // A body that breaks off is judged as far as it came.
     request.as_reader().take(BODY).read_to_end(&mut body).ok();
     let header = |name: &'static str| {
         request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
     };
+    let (method, path) = (request.method().as_str(), request.url().split('?').next().unwrap_or_default());
+    if let Some(target) = header("X-Amz-Target") {
+        return aws::secret(target, &body, secrets);
+    }
+    if let Some(object) = aws::object(method, path, secrets) {
+        return object;
+    }
     protocol.answer(&Call {
-        method: request.method().as_str(),
-        path: request.url().split('?').next().unwrap_or_default(),
+        method,
+        path,
         name: header("Lambda-Extension-Name"),
         identifier: header("Lambda-Extension-Identifier"),
         error_type: header("Lambda-Extension-Function-Error-Type"),
@@ -182,7 +192,7 @@ mod tests {
 
     #[test]
     fn an_extension_is_led_from_registration_to_shutdown() {
-        let emulator = Emulator::start().unwrap();
+        let emulator = Emulator::start(BTreeMap::new()).unwrap();
         let ended = AtomicBool::new(false);
         let visit = Visit { invoke: true, ..Visit::default() };
         let clock = Clock::start();
@@ -208,7 +218,7 @@ mod tests {
 
     #[test]
     fn an_extension_that_says_nothing_is_left_when_it_ends() {
-        let emulator = Emulator::start().unwrap();
+        let emulator = Emulator::start(BTreeMap::new()).unwrap();
         let ended = AtomicBool::new(true);
         let seen = emulator.attend(&Visit::default(), &Clock::start(), &ended, &mut || ());
         assert_eq!(seen, Seen::default());

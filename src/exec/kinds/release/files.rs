@@ -200,7 +200,7 @@ mod tests {
     fn release_of(world: &World, assets: Vec<ActionResult>) -> Job {
         let deps = assets.into_iter().map(|result| {
             let kind = match result.output(LAYER) {
-                Some(_) => Kind::Check(Box::new(Check { smoke: "optional".into() })),
+                Some(_) => Kind::Check(Box::new(Check { smoke: "optional".into(), ..Check::default() })),
                 None => Kind::Report(Box::new(Report { formats: Vec::new(), output: "build/report/".into() })),
             };
             dep("assets", node("n", kind, Class::Pure), Ok(result))
