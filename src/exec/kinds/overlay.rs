@@ -21,6 +21,12 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Overlay, log: &mut dyn 
     let (source, result) = job.dep("source")?;
     let before = result.output("tree").ok_or_else(|| WorkError::Internal("a clone without a tree".to_owned()))?;
     let tree = CollectorTree::read(world, source.id, &before.content)?;
+    // What is passed on unread has to be there: whoever comes next would ask this node for it, which never made it.
+    let is_gone =
+        |content: &Content| matches!(content, Content::File(file) if !world.cache.has_blob(&file.digest, file.size));
+    if tree.listing.0.iter().any(|(_, content)| is_gone(content)) {
+        return Err(WorkError::NeedsProducer(source.id));
+    }
     let tags = TagSet::new(job.fact("resolution", "tags")?.split(',').filter(|tag| !tag.is_empty()));
     let files = project_components(world, &job.files, k.components.as_deref())?;
     let selected = select(&files, &tags)?;
