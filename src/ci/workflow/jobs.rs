@@ -58,7 +58,7 @@ fn publish_ids(facts: &Facts) -> Vec<String> {
 fn has_work(facts: &Facts) -> String {
     let names = ["build", "publish"].into_iter().chain(facts.release.as_ref().map(|_| "release"));
     let open: Vec<String> = names.map(|name| format!("needs.plan.outputs.{name}-empty == 'false'")).collect();
-    format!("{PLANNED} && !inputs.dry-run && ({})", open.join(" || "))
+    format!("needs.plan.result == 'success' && !inputs.dry-run && ({})", open.join(" || "))
 }
 
 /// The program, built once for each processor, from sources that its cache is keyed by.
@@ -257,7 +257,7 @@ fn after_all(facts: &Facts, id: &str, publish: &[String], more: &[&str], script:
     Job {
         id: id.to_owned(),
         needs: [names(["plan", "build"]), publish.to_vec(), names(more.iter().copied())].concat(),
-        condition: Some(has_work(facts)),
+        condition: Some(format!("!cancelled() && {}", has_work(facts))),
         permissions: READ,
         runs_on: runner(None).to_owned(),
         timeout_minutes: 20,
