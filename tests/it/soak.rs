@@ -82,6 +82,13 @@ impl Work {
         self.space.write(&format!("in{input}"), &content(input, value));
     }
 
+    /// Removes what a run that was killed may have removed before.
+    fn lose(&self, path: &str) {
+        if self.space.exists(path) {
+            self.space.remove(path);
+        }
+    }
+
     fn check(&self, turn: u64) {
         let copy = |n: usize| content(n % INPUTS, self.values[n % INPUTS]);
         let mut all = String::new();
@@ -156,8 +163,8 @@ fn soak() {
             kill_after(work.start(), dice.roll(30));
         }
         match dice.roll(12) {
-            0 => work.space.remove(".ocelot/state"),
-            1 => work.space.remove(&format!("join{}", dice.pick(INPUTS))),
+            0 => work.lose(".ocelot/state"),
+            1 => work.lose(&format!("join{}", dice.pick(INPUTS))),
             2 => work.space.write("all", "an edit\n"),
             _ => {}
         }
