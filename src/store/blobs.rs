@@ -136,14 +136,15 @@ impl Blobs {
     }
 
     /// Forces what was stored since the last call to the disk. After a failed sync its pages may be lost without
-    /// another word, so those blobs are removed.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    /// another word, so those blobs are removed; `lost` is told each one before that.
+    pub(crate) fn sync(&self, lost: impl Fn(&Path)) -> io::Result<()> {
         let files = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
         if files.is_empty() {
             return Ok(());
         }
         self.fs.sync_files(&files, &self.root).inspect_err(|_| {
             for file in &files {
+                lost(file);
                 let _ = self.fs.remove(file);
             }
         })

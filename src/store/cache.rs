@@ -149,24 +149,33 @@ impl Cache {
     }
 
     fn sync(&self) {
-        let unsynced = self.writer().as_mut().and_then(|writer| {
+        let mut slot = self.writer();
+        let unsynced = slot.as_mut().and_then(|writer| {
             let _ = writer.flush().inspect_err(|error| self.write_failed("the result of a node", error));
             writer.unsynced()
         });
+        self.spill_unwritten(&mut slot);
+        drop(slot);
         // The lock is free meanwhile: other threads go on storing.
-        match self.sync_files(unsynced.as_ref().map(|(file, _)| &**file)) {
+        match self.sync_files(unsynced.as_ref().map(|(file, _)| &**file), |blob| self.spill_file(blob)) {
             Ok(()) => {
                 if let (Some(writer), Some((_, end))) = (&mut *self.writer(), unsynced) {
                     writer.mark_synced(end);
                 }
             }
-            Err(error) => self.abandon(&mut self.writer(), &error),
+            Err(error) => {
+                let mut slot = self.writer();
+                // This run's own nodes may still want the small blobs of the segment that goes.
+                slot.iter().flat_map(SegmentWriter::blobs).for_each(|bytes| self.spill_bytes(&bytes));
+                self.abandon(&mut slot, &error);
+            }
         }
     }
 
-    /// Forces blobs, and then the segment, to the disk: a record never outlives the blobs that it names.
-    fn sync_files(&self, segment: Option<&dyn FsFile>) -> io::Result<()> {
-        self.blobs.sync()?;
+    /// Forces blobs, and then the segment, to the disk: a record never outlives the blobs that it names. `lost` is told
+    /// each blob file that goes because of a failure.
+    fn sync_files(&self, segment: Option<&dyn FsFile>, lost: impl Fn(&Path)) -> io::Result<()> {
+        self.blobs.sync(lost)?;
         let Some(segment) = segment else { return Ok(()) };
         segment.sync_data()?;
         self.fs.sync_dir(&compact::folder(self.root()))
@@ -193,7 +202,7 @@ impl Cache {
             let _ = self.fs.remove(unwritten.path());
         }
         let file = slot.as_ref().map(SegmentWriter::file);
-        if let Err(error) = self.sync_files(file.as_deref()) {
+        if let Err(error) = self.sync_files(file.as_deref(), |_| {}) {
             return self.abandon(&mut slot, &error);
         }
         let mut many = false;
@@ -282,10 +291,22 @@ impl Cache {
             Some(writer) => work(writer),
             None => self.create_writer().and_then(|writer| work(slot.insert(writer))),
         };
-        let unwritten = slot.as_mut().map(SegmentWriter::take_unwritten).unwrap_or_default();
+        self.spill_unwritten(&mut slot);
         drop(slot);
-        unwritten.iter().for_each(|bytes| self.spill_bytes(bytes));
         done.inspect_err(|error| self.write_failed("the result of a node", error)).is_ok()
+    }
+
+    /// Holds the blobs that a failed flush forgot. Under the lock: a reader on another thread finds them in the one
+    /// place or in the other, never in neither.
+    fn spill_unwritten(&self, slot: &mut Option<SegmentWriter>) {
+        let unwritten = slot.as_mut().map(SegmentWriter::take_unwritten).unwrap_or_default();
+        unwritten.iter().for_each(|bytes| self.spill_bytes(bytes));
+    }
+
+    fn spill_file(&self, blob: &Path) {
+        let Some(spill) = &self.spill else { return };
+        // If this fails too, whoever needs the blob says so.
+        let _ = self.fs.open(blob).and_then(|file| spill.add_file(&*file, file.meta()?.len));
     }
 
     fn create_writer(&self) -> io::Result<SegmentWriter> {

@@ -9,7 +9,7 @@ use crate::store::frame;
 use crate::store::fs::{Fs, FsFile};
 use crate::store::segment::{
     ENTRY_LEN, Entry, EntryKey, EntryKind, FANOUT_LEN, FANOUT_SLOTS, FORMAT, INDEX_MAGIC, Location, TRAILER_LEN,
-    blob_bytes,
+    blob_bytes, read_raw,
 };
 
 /// The buffer is written out when it holds this much, even if no node has finished.
@@ -151,6 +151,17 @@ impl SegmentWriter {
         let start = (location.offset - self.flushed) as usize;
         let end = start + frame::frame_len(location.len) as usize;
         self.pending.get(start..end).map(|frame| Held::Buffered(frame.to_vec()))
+    }
+
+    /// The blobs that this run has put, those that can be read.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.index.keys().filter(|key| key.kind == EntryKind::Blob).filter_map(|key| {
+            let frame = match self.find(key)? {
+                Held::Buffered(frame) => frame,
+                Held::Written(file, location) => read_raw(&*file, location)?,
+            };
+            blob_bytes(&frame).map(<[u8]>::to_vec)
+        })
     }
 
     /// Length of the body of the entry with this key.

@@ -1,12 +1,15 @@
 //! Runs that are killed, machines that lose power, disks that fill up or fail.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::base::digest::BlobDigest;
+use crate::store::cache::Cache;
 use crate::store::cache_error::Warning;
+use crate::store::cache_options::CacheOptions;
 use crate::store::fault_tests::{nodes, sealed_with};
-use crate::store::sim_cache::{Node, TODAY, is_whole, node, open, open_on, store};
+use crate::store::sim_cache::{Node, TODAY, is_whole, node, open, open_on, open_with, store};
 use crate::store::sim_fs::{CRASHES, SimFs};
 
 pub(super) const ENOSPC: i32 = 28;
@@ -135,6 +138,61 @@ fn row_04_full_disk_at_any_call_costs_only_what_was_being_written() {
             assert!(n > 10);
             return;
         }
+    }
+}
+
+/// A cache whose run can hold what the cache folder does not take.
+fn with_scratch(fs: &SimFs) -> Cache {
+    open_with(fs, CacheOptions { scratch: Some("/project".into()), ..CacheOptions::new("/cache", TODAY) })
+}
+
+#[test]
+fn row_04_what_a_full_disk_refused_is_found_at_every_moment() {
+    let fs = SimFs::new();
+    let cache = with_scratch(&fs);
+    let node = node(1, &[100; 400]);
+    let puts: Vec<_> = node.blobs.iter().map(|bytes| cache.put_bytes(bytes)).collect();
+    assert!(puts.iter().all(|put| put.kept), "all are in the buffer");
+    let (reads, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+    let lost = std::thread::scope(|scope| {
+        // The last one is the last to be moved.
+        let reader = scope.spawn(|| {
+            let mut lost = 0;
+            while !stop.load(Ordering::Relaxed) {
+                lost += puts.iter().filter(|put| cache.read_blob(&put.digest, 100).is_none()).count();
+                reads.store(true, Ordering::Relaxed);
+            }
+            lost
+        });
+        while !reads.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        fs.fail_once(0, ENOSPC);
+        assert!(!cache.put_record(&node.action, &node.own, &node.payload));
+        stop.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert_eq!(lost, 0, "a node beside the one that failed would have ended with an error");
+    assert!(puts.iter().all(|put| cache.has_blob(&put.digest, 100)));
+}
+
+#[test]
+fn row_05_what_a_failed_sync_discards_is_still_there_for_this_run() {
+    for n in 0..3 {
+        let fs = SimFs::new();
+        let cache = with_scratch(&fs);
+        let node = node(1, &[100, 5000]);
+        let began = Instant::now();
+        cache.maybe_sync(began);
+        assert!(store(&cache, &node));
+        let late = cache.put_bytes(b"still in the buffer");
+        fs.fail_once(n, EIO);
+        cache.maybe_sync(began + Duration::from_secs(2));
+        assert!(matches!(cache.take_warnings()[..], [Warning::NotKept { .. }]), "call {n}");
+        for bytes in &node.blobs {
+            assert_eq!(cache.read_blob(&BlobDigest::of(bytes), 5000).as_ref(), Some(bytes), "call {n}");
+        }
+        assert_eq!(cache.read_blob(&late.digest, 100).as_deref(), Some(&b"still in the buffer"[..]), "call {n}");
     }
 }
 
