@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ureq::tls::{RootCerts, TlsConfig};
+use crate::outside::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the whole of an answer.
@@ -31,7 +31,7 @@ pub fn fetch(address: &str, size: u64) -> Result<Vec<u8>, DownloadError> {
     let config = ureq::Agent::config_builder()
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_global(Some(TIMEOUT))
-        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        .tls_config(tls::trusted())
         .build();
     let answer = ureq::Agent::new_with_config(config).get(address).call().map_err(|error| match error {
         ureq::Error::StatusCode(status) => failed(status >= 500 || status == 429, format!("the answer is {status}")),

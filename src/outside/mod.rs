@@ -7,3 +7,4 @@ pub mod lambda;
 pub mod process;
 pub mod registry;
 pub mod signals;
+mod tls;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::Request as HttpRequest;
-use ureq::tls::{RootCerts, TlsConfig};
+
+use crate::outside::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the line may be silent.
@@ -53,7 +54,7 @@ pub(super) struct Http(Agent);
 impl Http {
     pub(super) fn new() -> Self {
         let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+            .tls_config(tls::trusted())
             .user_agent(concat!("ocelot/", env!("CARGO_PKG_VERSION")))
             .max_redirects(0)
             .max_redirects_will_error(false)

@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
 use ureq::http::Response;
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, BodyReader, Proxy};
 
 use crate::outside::git::transport::redirect::{MOST, REFS, follow};
 use crate::outside::git::transport::{Failure, Talk, login};
+use crate::outside::tls;
 
 /// Some hosts answer only what calls itself git, and give a web page to all else.
 const AGENT: &str = concat!("git/2.0 (ocelot ", env!("CARGO_PKG_VERSION"), ")");
@@ -193,7 +193,7 @@ fn agent(talk: &Talk) -> Result<Agent, Failure> {
     };
     let config = Agent::config_builder()
         .proxy(proxy)
-        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
+        .tls_config(tls::trusted())
         .user_agent(AGENT)
         .accept("*/*")
         .accept_encoding("identity")

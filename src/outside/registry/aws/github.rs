@@ -14,6 +14,7 @@ use aws_credential_types::provider::{ProvideCredentials, Result as Provided, fut
 use serde::Deserialize;
 
 use crate::layer::regions::Partition;
+use crate::outside::tls;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// More is no answer of that service.
@@ -129,7 +130,8 @@ fn identity_token(identity: &GithubIdentity, audience: &str) -> Result<String, S
     struct Answer {
         value: String,
     }
-    let config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).max_redirects(0).build();
+    let config =
+        ureq::Agent::config_builder().tls_config(tls::trusted()).timeout_global(Some(TIMEOUT)).max_redirects(0).build();
     let call = ureq::Agent::new_with_config(config)
         .get(&identity.url)
         .query("audience", audience)
