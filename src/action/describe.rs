@@ -56,14 +56,13 @@ fn schema(kind: &Kind) -> u32 {
 }
 
 /// What a kind takes from the node behind a field: output names, and fact names. `*` is all.
-fn consumed(kind: &str, field: &str) -> (&'static [&'static str], &'static [&'static str]) {
+pub fn consumed(kind: &str, field: &str) -> (&'static [&'static str], &'static [&'static str]) {
     const LAYER: &[&str] = &[
         "arch",
         "code-sha256",
         "collector-version",
         "commit",
         "components",
-        "config-version",
         "distribution",
         "tags",
         "zip-size",

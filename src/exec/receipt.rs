@@ -15,7 +15,7 @@ use crate::layer::release::name::ReleaseName;
 use crate::outside::github;
 use crate::outside::registry::directory::DirectoryRegistry;
 use crate::outside::registry::{LayerRegistry, Place, Statement};
-use crate::store::receipts::{Done, Identity, Intent, ReceiptKey, Receipts};
+use crate::store::receipts::{Done, Identity, Intent, Receipt, ReceiptKey, Receipts};
 
 /// An effect whose receipt is looked for.
 #[derive(Clone, Debug)]
@@ -41,6 +41,21 @@ pub struct Answer {
     pub result: Option<ActionResult>,
     /// Files whose stat proves the answer; some may not exist.
     pub watch: Vec<PathBuf>,
+}
+
+impl Answer {
+    /// What a receipt says to whoever wants this action done.
+    pub(in crate::exec) fn of(receipt: Receipt, action: &str, watch: Vec<PathBuf>) -> Self {
+        let (state, result) = match (receipt.intent, receipt.done) {
+            (Some(_), _) => (ReceiptState::OpenIntent, None),
+            (None, None) => (ReceiptState::Missing, None),
+            (None, Some(done)) if done.action == action => {
+                (ReceiptState::Valid(format_utc(done.result.ended_at)), Some(done.result))
+            }
+            (None, Some(_)) => (ReceiptState::Other, None),
+        };
+        Self { state, result, watch }
+    }
 }
 
 /// The fact of a `publish` that holds its number.
@@ -85,11 +100,7 @@ pub fn look_up(root: &Path, env: &Env, effect: &Effect<'_>) -> Answer {
     let (receipts, key) = (Receipts::of_project(root), ReceiptKey::of(&identity));
     let mut watch = vec![receipts.path(&key)];
     let Some(receipt) = receipts.read(&key) else { return missing(watch) };
-    if receipt.intent.is_some() {
-        return Answer { state: ReceiptState::OpenIntent, result: None, watch };
-    }
-    let Some(done) = receipt.done else { return missing(watch) };
-    if let Kind::Publish(publish) = &effect.node.kind {
+    if let (Kind::Publish(publish), None, Some(done)) = (&effect.node.kind, &receipt.intent, &receipt.done) {
         watch.extend(watched(root, env, &publish.registry));
         // A folder says at once, by file reads, whether the version is still there; AWS is not asked.
         if let Some(registry) = DirectoryRegistry::of_setting(root, &publish.registry) {
@@ -104,11 +115,7 @@ pub fn look_up(root: &Path, env: &Env, effect: &Effect<'_>) -> Answer {
             }
         }
     }
-    if done.action != effect.action {
-        return Answer { state: ReceiptState::Other, result: None, watch };
-    }
-    let date = format_utc(done.result.ended_at);
-    Answer { state: ReceiptState::Valid(date), result: Some(done.result), watch }
+    Answer::of(receipt, effect.action, watch)
 }
 
 /// Whether the version is in the folder with the recorded bytes, and shared at least as declared.

@@ -4,13 +4,12 @@
 use std::path::Path;
 
 use crate::action::verdict::ReceiptState;
-use crate::base::clock::format_utc;
 use crate::exec::publication::Publication;
 use crate::exec::receipt::{Answer, Effect, look_up};
 use crate::exec::registries::{AWS, Env, place};
 use crate::graph::node::Kind;
 use crate::outside::registry::Place;
-use crate::store::receipts::{Done, Identity, Receipts};
+use crate::store::receipts::{Identity, ReceiptKey, Receipts};
 
 /// What of an identity says where something was done, rather than what.
 const WHERE: [&str; 3] = ["endpoint", "partition", "account"];
@@ -20,9 +19,9 @@ const WHERE: [&str; 3] = ["endpoint", "partition", "account"];
 pub fn standing(root: &Path, env: &Env, effect: &Effect<'_>) -> Answer {
     let Kind::Publish(publish) = &effect.node.kind else { return look_up(root, env, effect) };
     let receipts = Receipts::of_project(root);
-    let mut answer = Answer { state: ReceiptState::Missing, result: None, watch: Vec::new() };
+    let missing = || Answer { state: ReceiptState::Missing, result: None, watch: Vec::new() };
     let Some(publication) = effect.layer.and_then(|layer| Publication::new(publish, layer).ok()) else {
-        return answer;
+        return missing();
     };
     let here = place(root, env, &publish.registry);
     let kind = publish.registry.split(':').next().unwrap_or_default();
@@ -30,24 +29,17 @@ pub fn standing(root: &Path, env: &Env, effect: &Effect<'_>) -> Answer {
     let nowhere = Place { kind: "", endpoint: String::new(), partition: None, account: None };
     let mut wanted = publication.identity(here.as_ref().unwrap_or(&nowhere));
     wanted.insert("registry".to_owned(), kind.to_owned());
-    let all = receipts.all().unwrap_or_default();
-    let fitting = all.iter().filter(|(_, receipt)| is_same(&receipt.identity, &wanted));
-    let found: Vec<_> = match &here {
-        Some(_) => fitting.filter(|(_, receipt)| receipt.identity == wanted).collect(),
-        None => fitting.collect(),
+    let found = if here.is_some() {
+        let key = ReceiptKey::of(&wanted);
+        receipts.read(&key).map(|receipt| (key, receipt))
+    } else {
+        let all = receipts.all().unwrap_or_default();
+        let mut fitting = all.into_iter().filter(|(_, receipt)| is_same(&receipt.identity, &wanted));
+        // Of two, nothing says which is meant.
+        fitting.next().filter(|_| fitting.next().is_none())
     };
-    let [(key, receipt)] = found[..] else { return answer };
-    answer.watch.push(receipts.path(key));
-    match (&receipt.intent, &receipt.done) {
-        (Some(_), _) => answer.state = ReceiptState::OpenIntent,
-        (None, Some(Done { action, result })) if action == effect.action => {
-            answer.state = ReceiptState::Valid(format_utc(result.ended_at));
-            answer.result = Some(result.clone());
-        }
-        (None, Some(_)) => answer.state = ReceiptState::Other,
-        (None, None) => {}
-    }
-    answer
+    let Some((key, receipt)) = found else { return missing() };
+    Answer::of(receipt, effect.action, vec![receipts.path(&key)])
 }
 
 /// Whether a receipt counts under these variables: one of AWS is of the account that they are known to be of, if that is
@@ -76,7 +68,7 @@ mod tests {
     use crate::exec::publication::tests::{layer, publish};
     use crate::exec::testing::node;
     use crate::graph::node::{Class, Publish};
-    use crate::store::receipts::Intent;
+    use crate::store::receipts::{Done, Intent};
 
     /// The identity that `publish` has in an account.
     fn identity(publish: &Publish, account: &str) -> Identity {

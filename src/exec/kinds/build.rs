@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::action::describe::consumed;
 use crate::action::result::Output;
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::go::{Call, Go};
@@ -20,19 +21,6 @@ use crate::layer::tags::TagSet;
 
 /// What Go says when a module is not in the cache and it may not fetch it.
 const MISSING_MODULE: &[u8] = b"module lookup disabled by GOPROXY=off";
-
-/// Facts of the tree that the binary passes on.
-const PASSED_ON: [&str; 9] = [
-    "collector-version",
-    "commit",
-    "components",
-    "distribution",
-    "go-mod",
-    "go-sum",
-    "overlay-files",
-    "source-tree",
-    "tags",
-];
 
 /// Builds the collector.
 pub(in crate::exec) fn run(world: &World, job: &Job, k: &Build, log: &mut dyn Log) -> Result<Produced, WorkError> {
@@ -74,8 +62,9 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Build, log: &mut dyn Lo
         outputs::publish_outputs(world, &mut outputs, &[("binary", path)])?;
     }
     let mut facts: BTreeMap<String, String> = BTreeMap::new();
-    for name in PASSED_ON {
-        facts.insert(name.to_owned(), job.fact("tree", name)?.to_owned());
+    // All that went into the digest: it is what made the binary.
+    for name in consumed("build", "tree").1 {
+        facts.insert((*name).to_owned(), job.fact("tree", name)?.to_owned());
     }
     facts.insert("arch".to_owned(), k.arch.clone());
     facts.insert("sha256".to_owned(), Sha256Sum::of(&bytes).to_hex());
