@@ -31,7 +31,7 @@ impl Run<'_> {
                 copy(&self.runner.repository, &to);
                 Ok(Map::new())
             }
-            "actions/setup-go" | "actions/setup-python" => Ok(Map::new()),
+            "actions/setup-go" => Ok(Map::new()),
             "actions/upload-artifact" => self.upload(machine, with),
             "actions/download-artifact" => self.download(machine, with),
             "actions/cache" | "actions/cache/restore" => Ok(self.restore(machine, with, name == "actions/cache")),
@@ -39,20 +39,7 @@ impl Run<'_> {
                 self.save_cache(machine, &string(&with["key"]), &string(&with["path"]));
                 Ok(Map::new())
             }
-            "aws-actions/configure-aws-credentials" => {
-                if machine.permissions["id-token"] != "write" || string(&with["role-to-assume"]).is_empty() {
-                    machine.log.push_str("Credentials could not be loaded\n");
-                    return Err(Map::new());
-                }
-                for (name, value) in [("AWS_ACCESS_KEY_ID", crate::aws::KEY), ("AWS_SECRET_ACCESS_KEY", "secret")] {
-                    machine.env.insert(name.to_owned(), value.to_owned());
-                }
-                if let Some(region) = with["aws-region"].as_str() {
-                    machine.env.insert("AWS_REGION".to_owned(), region.to_owned());
-                }
-                Ok(Map::new())
-            }
-            "actions/attest" | "actions/attest-build-provenance" => {
+            "actions/attest" => {
                 for permission in ["id-token", "attestations"] {
                     assert_eq!(machine.permissions[permission], "write", "{name} without {permission}");
                 }
