@@ -271,7 +271,67 @@ class Tup(Tool):
         return [self.path, "-j", self.jobs, "--quiet"]
 
 
-TOOLS = (Ocelot, OcelotDirect, Ninja, N2, Make, Tup)
+class Task(Tool):
+    name = "task"
+    program = "task"
+    state = (".task",)
+
+    def write(self):
+        lines = ["version: '3'", "silent: true", "tasks:", f"  all: {{deps: [{', '.join(map(self.task, self.graph.last()))}]}}"]
+        for layer, _, inputs, output in self.graph.each():
+            lines.append(f"  {self.task(output)}:")
+            if layer:
+                lines.append(f"    deps: [{', '.join(map(self.task, inputs[1:]))}]")
+            lines += [f"    sources: [{', '.join(inputs)}]", f"    generates: [{output}]"]
+            lines.append(f"    cmds: ['cksum {' '.join(inputs)} > {output}']")
+        (self.folder / "Taskfile.yml").write_text("\n".join(lines) + "\n")
+
+    @staticmethod
+    def task(output):
+        return output.removeprefix("out/").removesuffix(".out").replace("/", "-")
+
+    def build(self):
+        return [self.path, "--concurrency", self.jobs, "all"]
+
+
+class Turbo(Task):
+    """Every command is a task of the one package, so that all tools see the same files."""
+
+    name = "turbo"
+    program = "turbo"
+    state = (".turbo", "node_modules")
+
+    def __init__(self, program, graph, folder, jobs):
+        super().__init__(program, graph, folder, jobs)
+        # npm takes most of a second to run a script; Turborepo is what is measured here.
+        self.env["PATH"] = f"{folder / 'bin'}:{self.env['PATH']}"
+        self.env |= {"TURBO_TELEMETRY_DISABLED": "1", "DO_NOT_TRACK": "1"}
+
+    def write(self):
+        scripts, tasks = {}, {"all": {"dependsOn": [self.task(output) for output in self.graph.last()]}}
+        for layer, _, inputs, output in self.graph.each():
+            scripts[self.task(output)] = f"cksum {' '.join(inputs)} > {output}"
+            before = [self.task(name) for name in inputs[1:]] if layer else []
+            tasks[self.task(output)] = {"dependsOn": before, "inputs": inputs[:1], "outputs": [output]}
+        scripts["all"] = "true"
+        package = {"name": "compare", "private": True, "packageManager": "npm@10.0.0", "scripts": scripts}
+        (self.folder / "package.json").write_text(json.dumps(package))
+        lock = {"name": "compare", "lockfileVersion": 3, "packages": {"": {"name": "compare"}}}
+        (self.folder / "package-lock.json").write_text(json.dumps(lock))
+        (self.folder / "turbo.json").write_text(json.dumps({"tasks": tasks}))
+        (self.folder / "bin").mkdir()
+        npm = self.folder / "bin/npm"
+        npm.write_text(f"""#!{sys.executable} -IS
+import json, os, sys
+os.execvp("sh", ["sh", "-c", json.load(open("package.json"))["scripts"][sys.argv[-1]]])
+""")
+        npm.chmod(0o755)
+
+    def build(self):
+        return [self.path, "run", "all", f"--concurrency={self.jobs}", "--output-logs=none", "--no-update-notifier"]
+
+
+TOOLS = (Ocelot, OcelotDirect, Ninja, N2, Make, Tup, Task, Turbo)
 
 
 def prepare(scenario, tool, turn):
