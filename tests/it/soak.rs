@@ -4,7 +4,7 @@
 //!
 //! A few turns are part of the suite; `OCELOT_SOAK_MINUTES=30 cargo test --test it soak -- --nocapture` goes on for that long.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -82,10 +82,16 @@ impl Work {
         self.space.write(&format!("in{input}"), &content(input, value));
     }
 
-    /// Removes what a run that was killed may have removed before.
+    /// Removes what a run that was killed may have removed before, and a run beside this may be writing to.
     fn lose(&self, path: &str) {
-        if self.space.exists(path) {
-            self.space.remove(path);
+        let full = self.space.root().join(path);
+        loop {
+            let removed = if full.is_dir() { std::fs::remove_dir_all(&full) } else { std::fs::remove_file(&full) };
+            match removed.map_err(|error| error.kind()) {
+                Ok(()) | Err(ErrorKind::NotFound) => return,
+                Err(ErrorKind::DirectoryNotEmpty) => {}
+                Err(error) => panic!("{path}: {error}"),
+            }
         }
     }
 
