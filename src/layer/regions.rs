@@ -7,21 +7,27 @@ pub struct Partition {
     pub name: &'static str,
     /// The domain of its service endpoints.
     pub dns_suffix: &'static str,
+    /// The domain of those that are reached by IPv4 and IPv6.
+    pub dual_stack_suffix: &'static str,
 }
 
 /// The commercial partition, which has every region that no prefix claims.
-const AWS: Partition = Partition { name: "aws", dns_suffix: "amazonaws.com" };
+const AWS: Partition = partition("aws", "amazonaws.com", "api.aws");
 
 /// Region prefixes. Source: the partitions file that AWS ships with its SDKs.
 const PREFIXES: &[(&str, Partition)] = &[
-    ("cn-", Partition { name: "aws-cn", dns_suffix: "amazonaws.com.cn" }),
-    ("us-gov-", Partition { name: "aws-us-gov", dns_suffix: "amazonaws.com" }),
-    ("eusc-", Partition { name: "aws-eusc", dns_suffix: "amazonaws.eu" }),
-    ("us-iso-", Partition { name: "aws-iso", dns_suffix: "c2s.ic.gov" }),
-    ("us-isob-", Partition { name: "aws-iso-b", dns_suffix: "sc2s.sgov.gov" }),
-    ("eu-isoe-", Partition { name: "aws-iso-e", dns_suffix: "cloud.adc-e.uk" }),
-    ("us-isof-", Partition { name: "aws-iso-f", dns_suffix: "csp.hci.ic.gov" }),
+    ("cn-", partition("aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn")),
+    ("us-gov-", partition("aws-us-gov", "amazonaws.com", "api.aws")),
+    ("eusc-", partition("aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu")),
+    ("us-iso-", partition("aws-iso", "c2s.ic.gov", "api.aws.ic.gov")),
+    ("us-isob-", partition("aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud")),
+    ("eu-isoe-", partition("aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk")),
+    ("us-isof-", partition("aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov")),
 ];
+
+const fn partition(name: &'static str, dns_suffix: &'static str, dual_stack_suffix: &'static str) -> Partition {
+    Partition { name, dns_suffix, dual_stack_suffix }
+}
 
 impl Partition {
     /// The partition of a region, by the region's prefix. A region launched tomorrow is found as well.

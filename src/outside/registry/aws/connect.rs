@@ -12,11 +12,12 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::{Builder, StalledStreamProtectionConfig};
 use aws_smithy_http_client::tls;
 use aws_smithy_types::retry::RetryConfig;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::layer::regions::Partition;
 use crate::outside::registry::aws::github::{GithubCredentials, GithubIdentity};
-use crate::outside::registry::aws::{failure, pace::Pace, table};
+use crate::outside::registry::aws::{dynamo, failure, pace::Pace};
 use crate::outside::registry::{ErrorKind, RegistryError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -127,11 +128,8 @@ impl Connection {
     }
 
     /// Makes a call to the metadata table's service in a region, and waits for the answer.
-    pub(super) fn table<F, T>(&self, region: &str, call: impl FnOnce(aws_sdk_dynamodb::Client) -> F) -> T
-    where
-        F: Future<Output = T>,
-    {
-        self.runtime.block_on(call(table::client(&self.config, region)))
+    pub(super) fn table(&self, region: &str, action: &'static str, body: Value) -> dynamo::Answer {
+        self.runtime.block_on(dynamo::call(&self.config, region, action, body))
     }
 
     fn client(&self, region: &str) -> Client {

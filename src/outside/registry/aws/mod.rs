@@ -5,6 +5,7 @@
 
 mod connect;
 pub mod credentials;
+mod dynamo;
 mod failure;
 mod github;
 mod pace;
