@@ -1,5 +1,5 @@
 //! DynamoDB by its own protocol, JSON 1.0, on what the SDK's clients stand on: signing, credentials, attempts, time
-//! limits and connections are theirs. The generated client is left out: it was a third of the program, for five calls.
+//! limits and connections are theirs. The generated client is left out: it is large, and long to build, for five calls.
 
 use aws_config::{Region, SdkConfig};
 use aws_runtime::auth::SigV4OperationSigningConfig;
@@ -36,12 +36,12 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const REPLICA_CONFLICT: &str = "ReplicatedWriteConflictException";
 
 /// What a call comes to: the answer, or what went wrong in the form that the other services' clients have it.
-pub(super) type Answer = Result<Value, SdkError<ErrorMetadata, HttpResponse>>;
+pub(super) type Answer = Result<Value, Box<SdkError<ErrorMetadata, HttpResponse>>>;
 
 /// Makes the call `action` in `region`, as often as `config` says if it fails for a reason that may pass. Every call that
 /// is made here may be repeated: it says what shall be, not what shall be added.
 pub(super) async fn call(config: &SdkConfig, region: &str, action: &'static str, body: Value) -> Answer {
-    operation(config, region, action).invoke(body).await
+    operation(config, region, action).invoke(body).await.map_err(Box::new)
 }
 
 fn operation(config: &SdkConfig, region: &str, action: &'static str) -> Operation<Value, Value, ErrorMetadata> {

@@ -23,10 +23,13 @@ fn answer(status: u16, body: &str) -> HttpResponse {
     HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
 }
 
-/// Answers in their order, and the requests that they were given to. Without a status: the connection is lost.
+/// An answer's status and body. Without a status: the connection is lost.
+type Attempt = (Option<u16>, &'static str);
+
+/// Answers in their order, and the requests that they were given to.
 #[derive(Clone, Debug)]
 struct Service {
-    answers: Arc<Mutex<VecDeque<(Option<u16>, &'static str)>>>,
+    answers: Arc<Mutex<VecDeque<Attempt>>>,
     asked: Arc<Mutex<Vec<HttpRequest>>>,
 }
 
@@ -47,7 +50,7 @@ impl HttpClient for Service {
 }
 
 /// What a call comes to whose attempts are answered so, and the requests that were sent.
-fn called(answers: &[(Option<u16>, &'static str)]) -> (Answer, Vec<HttpRequest>) {
+fn called(answers: &[Attempt]) -> (Answer, Vec<HttpRequest>) {
     let service = Service { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), asked: Arc::default() };
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -105,7 +108,7 @@ fn what_may_pass_is_asked_again_and_what_stands_is_not() {
 
 #[test]
 fn what_went_wrong_is_said_as_of_every_call_to_aws() {
-    let told = |answers: &[(Option<u16>, &'static str)]| {
+    let told = |answers: &[Attempt]| {
         let error = failure::of("do it", "eu-west-1", &called(answers).0.unwrap_err());
         (error.kind, error.problem)
     };
