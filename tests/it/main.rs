@@ -10,6 +10,7 @@ mod aws;
 mod broken;
 mod ci;
 mod cli_reference;
+mod code_size;
 mod diagnostics;
 mod discovered;
 mod docs;
