@@ -8,6 +8,7 @@ mod support;
 mod affected;
 mod aws;
 mod broken;
+mod budgets;
 mod ci;
 mod cli_reference;
 mod code_size;
