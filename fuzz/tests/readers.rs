@@ -38,6 +38,7 @@ targets! {
     record: "record",
     zip: "zip",
     elf: "elf",
+    go_functions: "go-functions",
     build_constraint: "build-constraint",
     go_mod: "go-mod",
     go_sum: "go-sum",

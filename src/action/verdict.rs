@@ -123,6 +123,8 @@ pub struct Situation<'a> {
     pub volatile: Volatile,
     /// Effects only.
     pub receipt: ReceiptState,
+    /// Checks only: what is over budget in the recorded result.
+    pub over: Option<&'a str>,
 }
 
 /// A verdict with the row of the table that gave it.
@@ -200,9 +202,22 @@ pub enum Reason {
         /// What was never done, for example `not published`.
         what: String,
     },
+    /// Its recorded result is over a budget: it counts as failed.
+    OverBudget {
+        /// What is over, in one line, and below what to do.
+        what: String,
+    },
 }
 
 impl Reason {
+    /// What is said of a node that is not started and counts as failed.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Absent { what } | Self::OverBudget { what } => Some(what),
+            _ => None,
+        }
+    }
+
     /// The reasons one by one.
     pub fn lines(&self) -> Vec<String> {
         match self {
@@ -241,6 +256,7 @@ impl fmt::Display for Reason {
             Self::NeverDone => f.write_str("never done here"),
             Self::Interrupted => f.write_str("an earlier attempt was interrupted"),
             Self::Absent { what } => f.write_str(what),
+            Self::OverBudget { what } => f.write_str(what.lines().next().unwrap_or_default()),
         }
     }
 }
@@ -271,7 +287,13 @@ fn as_asked(situation: &Situation<'_>) -> Decision {
             if situation.forced {
                 return pick(Verdict::Run, "2a", Reason::Forced);
             }
-            as_pure(situation, waits)
+            let decision = as_pure(situation, waits);
+            match situation.over {
+                Some(what) if matches!(decision.verdict, Verdict::Fresh | Verdict::Restore) => {
+                    pick(Verdict::Skip, "6a", Reason::OverBudget { what: what.to_owned() })
+                }
+                _ => decision,
+            }
         }
         Class::Volatile => match situation.volatile {
             _ if situation.forced => pick(Verdict::Run, "2a", Reason::Forced),

@@ -11,6 +11,7 @@ use crate::base::id::{NodeId, PathId};
 use crate::engine::session::{Known, Session};
 use crate::engine::sources::{InputProblem, tools_of};
 use crate::exec::api::{InputFile, Prepared, Tool};
+use crate::exec::budget;
 use crate::exec::smoke::mode::{self, Mode};
 use crate::graph::node::{Class, Kind, Node, Role, Source};
 use crate::layer::arch::Arch;
@@ -90,6 +91,7 @@ impl Session {
         rows.extend(more);
         let forced = self.options.forced.contains(&id)
             || (self.options.no_cache && node.class == Class::Pure && crate::graph::build::does_work(node));
+        let over = budget::over(node, result.as_deref());
         let situation = Situation {
             class: node.class,
             is_exec: matches!(node.kind, Kind::Exec(_)),
@@ -105,6 +107,7 @@ impl Session {
                 _ => Volatile::Known,
             },
             receipt,
+            over: over.as_deref(),
         };
         let mut decision = decide(&situation);
         self.explain(id, &manifest, &mut decision);

@@ -166,8 +166,8 @@ impl Run<'_> {
                 self.relock(id, &evaluation, &result);
                 self.end(id, Known::Done(result), End::Fresh, 0, true, None);
             }
-            Verdict::Skip if matches!(evaluation.decision.reason, Reason::Absent { .. }) => {
-                let message = evaluation.decision.reason.to_string();
+            Verdict::Skip if evaluation.decision.reason.failure().is_some() => {
+                let message = evaluation.decision.reason.failure().unwrap_or_default().to_owned();
                 self.end_failed(id, Failure { message, ..Failure::default() }, 0);
             }
             Verdict::Skip => {

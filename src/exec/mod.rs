@@ -1,6 +1,7 @@
 //! Does the work of one node. Knows nothing of the graph, of pools, or of who is watching.
 
 pub mod api;
+pub mod budget;
 pub mod command;
 mod go;
 mod kinds;

@@ -1,11 +1,12 @@
-//! `check`, and how it comes to know what its layer is given when it is started: its distribution says so, and nothing
-//! between the two depends on it.
+//! `check`, and how it comes to know what its layer is given when it is started, and what it may take: that goes by its
+//! distribution, and nothing between the two depends on it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::graph::build::Draft;
 use crate::graph::node::Kind;
 use crate::graph::origin::behind;
+pub use crate::spec::budget::Budgets;
 pub use crate::spec::smoke::SmokeValues;
 
 /// `check`.
@@ -15,6 +16,8 @@ pub struct Check {
     pub smoke: String,
     /// `smoke:` of the layer's distribution.
     pub given: SmokeValues,
+    /// `budgets:` of the settings for the layer's distribution.
+    pub budgets: Budgets,
 }
 
 /// Follows the edges from each check to its `resolve`.
@@ -23,11 +26,11 @@ pub(in crate::graph) fn fill(drafts: &mut [Draft<'_>]) {
         if matches!(drafts[at].node.kind, Kind::Check(_)) {
             let resolve = ["layer", "config"].into_iter().try_fold(at, |at, field| behind(drafts, at, field));
             let given = resolve.and_then(|at| match &drafts[at].node.kind {
-                Kind::Resolve(resolve) => Some(resolve.smoke.clone()),
+                Kind::Resolve(resolve) => Some((resolve.smoke.clone(), resolve.budgets.clone())),
                 _ => None,
             });
             if let Kind::Check(check) = &mut drafts[at].node.kind {
-                check.given = given.unwrap_or_default();
+                (check.given, check.budgets) = given.unwrap_or_default();
             }
         }
     }

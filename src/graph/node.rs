@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::id::{NodeId, PoolId};
 pub use crate::graph::check::Check;
+use crate::spec::budget::Budgets;
 use crate::spec::smoke::SmokeValues;
 
 /// The whole graph of one pipeline under one set of parameters; nodes are in topological order.
@@ -305,6 +306,8 @@ pub struct Resolve {
     pub config_file: Option<String>,
     /// What its layer is given when it is started.
     pub smoke: SmokeValues,
+    /// What its layer may take.
+    pub budgets: Budgets,
     /// Folder of component files whose tags are valid beside the tree's.
     pub components: Option<String>,
     /// Kept in the project, if given.

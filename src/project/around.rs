@@ -32,6 +32,7 @@ struct Inner {
     distributions: BTreeMap<String, Found<DistributionsFile>>,
     dependencies: BTreeMap<String, Found<BTreeMap<String, Vec<String>>>>,
     regions: Option<Found<RegionsFile>>,
+    settings: Option<Found<SettingsFile>>,
     /// Problems of those files, told once.
     problems: Vec<Diagnostic>,
 }
@@ -128,11 +129,12 @@ impl<'a> Around<'a> {
     pub fn read_everything(&self) {
         self.load_distributions(DISTRIBUTIONS);
         self.with_regions(|_| ());
+        self.load_settings();
         // Only the file itself is asked for here: that it may be absent is no problem.
         self.dependencies(None, Span::default()).ok();
         let mut inner = self.inner.borrow_mut();
-        let settings: Found<SettingsFile> = inner.read_yaml(self.root, SETTINGS);
-        let mut problems = settings.as_ref().map(SettingsFile::problems).unwrap_or_default();
+        let settings = inner.settings.as_ref().and_then(Found::as_ref);
+        let mut problems = settings.map(SettingsFile::problems).unwrap_or_default();
         problems.extend(inner.regions.iter().filter_map(Found::as_ref).flat_map(RegionsFile::problems));
         // Each once: bases hand theirs down.
         let mut configs: BTreeSet<(String, Span)> = BTreeSet::new();
@@ -153,6 +155,16 @@ impl<'a> Around<'a> {
             }
         }
         inner.problems.extend(problems);
+    }
+
+    /// Budgets are wanted wherever there are layers; whatever else is wrong with the settings is told by those who want it.
+    fn load_settings(&self) {
+        let mut inner = self.inner.borrow_mut();
+        if inner.settings.is_none() {
+            let file: Found<SettingsFile> = inner.read_yaml(self.root, SETTINGS);
+            inner.problems.extend(file.as_ref().map(|file| file.budgets.problems()).unwrap_or_default());
+            inner.settings = Some(file);
+        }
     }
 
     fn load_distributions(&self, file: &str) {
@@ -258,6 +270,7 @@ impl Surroundings for Around<'_> {
 
     fn distribution(&self, file: &str, file_at: Span, name: &str, at: Span) -> Result<Resolve, Diagnostic> {
         self.load_distributions(file);
+        self.load_settings();
         let inner = self.inner.borrow();
         let distributions = match &inner.distributions[file] {
             Found::Read(distributions) => distributions,
@@ -275,12 +288,19 @@ impl Surroundings for Around<'_> {
         {
             return Err(missing_config(config, folded.config_span.unwrap_or(at)));
         }
+        let budgets = inner.settings.as_ref().and_then(Found::as_ref).map(|settings| &settings.budgets);
+        let known = distributions.0.keys().map(String::as_str);
+        let unknown = budgets.filter(|_| file == DISTRIBUTIONS).and_then(|budgets| budgets.unknown(known));
+        if let Some(problem) = unknown {
+            return Err(problem);
+        }
         Ok(Resolve {
             distribution: name.to_owned(),
             description: folded.description,
             tags: folded.tags,
             config_file: folded.config_file,
             smoke: folded.smoke,
+            budgets: budgets.map(|budgets| budgets.of(name)).unwrap_or_default(),
             components: None,
             output: None,
         })

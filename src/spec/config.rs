@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::base::aws_id::is_account;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::suggest;
+use crate::spec::budget::BudgetsFile;
 use crate::spec::ci::{Actions, Environments};
 use crate::spec::smoke::{SmokeFile, SmokeValues};
 use crate::spec::value::{Text, Texts};
@@ -227,6 +228,8 @@ pub struct SettingsFile {
     pub cache: CacheSettings,
     /// AWS accounts that may be published to, each as its 12 digits in quotes; any if there are none.
     pub accounts: Texts,
+    /// How large the layers may be, and how long they may take to start.
+    pub budgets: BudgetsFile,
     /// The environment of GitHub that each release group is published under.
     pub environments: Environments,
     /// Actions of generated workflows, where another commit is wanted than the usual one.
@@ -237,6 +240,7 @@ impl SettingsFile {
     /// Everything that is wrong with the settings.
     pub fn problems(&self) -> Vec<Diagnostic> {
         let mut problems = self.cache.limits().err().unwrap_or_default();
+        problems.extend(self.budgets.problems());
         problems.extend(self.environments.problems());
         problems.extend(self.actions.problems());
         for account in self.accounts.items.iter().filter(|account| !is_account(&account.value)) {

@@ -1,5 +1,6 @@
 //! YAML text to checked values. Pure: takes text, returns values.
 
+pub mod budget;
 pub mod ci;
 pub mod config;
 pub mod lock;

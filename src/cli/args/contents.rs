@@ -14,6 +14,9 @@ pub struct ComponentsArgs {
     /// Show what this other layer has more (+), less (-) or in another version.
     #[arg(long, value_name = "LAYER", requires = "layer")]
     pub diff: Option<String>,
+    /// Show instead how many bytes of code each Go module has in the layer, the largest first.
+    #[arg(long, requires = "layer", conflicts_with = "distribution")]
+    pub sizes: bool,
 }
 
 /// `check-config`.

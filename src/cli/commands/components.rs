@@ -8,6 +8,7 @@ use crate::cli::commands::{list, print};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::layer::build_info::{BuildInfo, Module};
+use crate::layer::code_size::{self, CodeSize};
 use crate::layer::component::Component;
 use crate::layer::contract::components_of_tags;
 use crate::layer::limits::UNZIPPED_LIMIT;
@@ -41,6 +42,15 @@ pub(super) struct Contents {
 /// # Errors
 /// If a layer or the distributions cannot be read.
 pub(in crate::cli) fn components(process: &Process, args: &ComponentsArgs) -> Result<Exit, Stop> {
+    if args.sizes {
+        let one = code_sizes(process, args.layer.as_deref().unwrap_or_default())?;
+        let text = match &args.diff {
+            None => shown_sizes(&one),
+            Some(other) => shown_differences(&one, &code_sizes(process, other)?),
+        };
+        print(&text);
+        return Ok(Exit::Ok);
+    }
     let one = contents(process, args.distribution.as_deref(), args.layer.as_deref())?;
     match &args.diff {
         None => print(&one.lines().iter().map(|line| format!("{line}\n")).collect::<String>()),
@@ -72,20 +82,59 @@ pub(super) fn contents(process: &Process, distribution: Option<&str>, layer: Opt
 }
 
 fn of_layer(process: &Process, layer: &str) -> Result<Contents, Stop> {
-    let bytes = std::fs::read(process.dir.join(layer))
-        .map_err(|error| Stop::usage(format!("cannot read `{layer}`: {error}")))?;
-    contents_of(layer, bytes)
+    contents_of(layer, read_layer(process, layer)?)
+}
+
+fn read_layer(process: &Process, layer: &str) -> Result<Vec<u8>, Stop> {
+    std::fs::read(process.dir.join(layer)).map_err(|error| Stop::usage(format!("cannot read `{layer}`: {error}")))
+}
+
+/// The collector binary of a layer zip, or that binary itself; `layer` names it in messages.
+fn binary_of(layer: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Stop> {
+    if bytes.starts_with(b"\x7fELF") {
+        return Ok(bytes);
+    }
+    let limits = ZipLimits { unzipped: 4 * UNZIPPED_LIMIT, ..ZipLimits::default() };
+    let reader = ZipReader::open(layer, &bytes, limits).map_err(Stop::usage)?;
+    reader.extract(BINARY, UNZIPPED_LIMIT).map_err(Stop::usage)
+}
+
+fn code_sizes(process: &Process, layer: &str) -> Result<Vec<CodeSize>, Stop> {
+    let binary = binary_of(layer, read_layer(process, layer)?)?;
+    let info = BuildInfo::of_elf(BINARY, &binary).map_err(Stop::usage)?;
+    code_size::of_elf(BINARY, &binary, &info).map_err(Stop::usage)
+}
+
+/// What the numbers are, and what they are not.
+const CODE_ALONE: &str = "machine code; what a module has as data is not counted";
+
+fn shown_sizes(sizes: &[CodeSize]) -> String {
+    let total: u64 = sizes.iter().map(|size| size.bytes).sum();
+    let mut text: String = sizes.iter().map(|size| format!("{:>10} {}\n", size.bytes, size.module)).collect();
+    text.push_str(&format!("{total:>10} in all ({CODE_ALONE})\n"));
+    text
+}
+
+/// How the sizes differ: what grew or shrank most first, nothing of what stayed.
+fn shown_differences(one: &[CodeSize], other: &[CodeSize]) -> String {
+    let mut differences: BTreeMap<&str, i128> = BTreeMap::new();
+    for size in one {
+        *differences.entry(&size.module).or_default() -= i128::from(size.bytes);
+    }
+    for size in other {
+        *differences.entry(&size.module).or_default() += i128::from(size.bytes);
+    }
+    let total: i128 = differences.values().sum();
+    let mut lines: Vec<(&str, i128)> = differences.into_iter().filter(|(_, by)| *by != 0).collect();
+    lines.sort_by_key(|(_, by)| std::cmp::Reverse(by.abs()));
+    let mut text: String = lines.iter().map(|(module, by)| format!("{by:>+10} {module}\n")).collect();
+    text.push_str(&format!("{total:>+10} in all ({CODE_ALONE})\n"));
+    text
 }
 
 /// What is in a layer zip, or a collector binary; `layer` names it in messages.
 pub(super) fn contents_of(layer: &str, bytes: Vec<u8>) -> Result<Contents, Stop> {
-    let binary = if bytes.starts_with(b"\x7fELF") {
-        bytes
-    } else {
-        let limits = ZipLimits { unzipped: 4 * UNZIPPED_LIMIT, ..ZipLimits::default() };
-        let reader = ZipReader::open(layer, &bytes, limits).map_err(Stop::usage)?;
-        reader.extract(BINARY, UNZIPPED_LIMIT).map_err(Stop::usage)?
-    };
+    let binary = binary_of(layer, bytes)?;
     let info = BuildInfo::of_elf(BINARY, &binary).map_err(Stop::usage)?;
     let tags = TagSet::new(info.tags().split(',').filter(|tag| !tag.is_empty()));
     let components = components_of_tags(&tags);
@@ -123,5 +172,25 @@ impl Contents {
             line
         };
         self.components.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_their_differences_are_shown_with_what_they_are() {
+        let sizes = |pairs: &[(&str, u64)]| -> Vec<CodeSize> {
+            pairs.iter().map(|(module, bytes)| CodeSize { module: (*module).to_owned(), bytes: *bytes }).collect()
+        };
+        let one = sizes(&[("a.org/a", 1000), ("b.org/b", 7), ("c.org/c", 1)]);
+        let other = sizes(&[("a.org/a", 900), ("b.org/b", 7), ("d.org/d", 3000)]);
+        let note = "machine code; what a module has as data is not counted";
+        let shown = format!("      1000 a.org/a\n         7 b.org/b\n         1 c.org/c\n      1008 in all ({note})\n");
+        assert_eq!(shown_sizes(&one), shown);
+        let shown = format!("     +3000 d.org/d\n      -100 a.org/a\n        -1 c.org/c\n     +2899 in all ({note})\n");
+        assert_eq!(shown_differences(&one, &other), shown);
+        assert_eq!(shown_differences(&one, &one), format!("        +0 in all ({note})\n"));
     }
 }

@@ -11,6 +11,7 @@ use crate::engine::outcome::{MAX_LOST, lost_again};
 use crate::engine::session::Known;
 use crate::event::{Ended, Event, Failure};
 use crate::exec::api::WorkError;
+use crate::exec::budget;
 use crate::exec::worker::{self, Completion, Work};
 use crate::graph::build::does_work;
 use crate::graph::node::{Class, Kind, Node};
@@ -94,6 +95,11 @@ impl Run<'_> {
         match action {
             Some(_) => memory.explained = action,
             None => self.outcome.settled = false,
+        }
+        if let Some(message) = budget::over(node, Some(&success.result)) {
+            // Its record stands: a larger budget lets it pass.
+            self.session.memory[id.index()].failed_log = success.result.log;
+            return self.end_failed(id, Failure { message, ..Failure::default() }, duration_ms);
         }
         let forced = self.session.options.forced.contains(&id);
         let asked = matches!(&node.kind, Kind::Clone(_)) && unchanged && !forced;

@@ -4,20 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::action::result::{Content, FileContent, Output};
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
+use crate::exec::budget::{CODE, INIT_MS, MEMORY, PARTS};
 use crate::exec::kinds::blob;
 use crate::exec::kinds::package::{BUILD_MS, LAYER};
 use crate::exec::smoke::{self, Mode, Smoke};
 use crate::graph::node::Check;
 use crate::layer::arch::Arch;
+use crate::layer::code_size;
 use crate::layer::hashes::Sha256Sum;
 use crate::layer::inspection::{BINARY, CONFIG, Claims, Inspection, components_of, inspect};
 use crate::layer::provenance::OUTPUT as PROVENANCE;
 use crate::layer::sbom::{self, Subject};
 use crate::layer::start_config;
 
-/// The measurements of a layer that was started: milliseconds to its first `event/next`, and resident bytes.
-const INIT_MS: &str = "init-ms";
-const MEMORY: &str = "memory-bytes";
 /// The outputs that say what is linked in.
 pub(in crate::exec) const CYCLONEDX: &str = "cyclonedx";
 pub(in crate::exec) const SPDX: &str = "spdx";
@@ -52,6 +51,11 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
     let mut found = inspect(&zip, &claims(&facts)?);
     let mut measurements: BTreeMap<String, u64> =
         layer.measurements.iter().filter(|(name, _)| *name == BUILD_MS).map(|(name, at)| (name.clone(), *at)).collect();
+    if let (Some(binary), Some(info)) = (&found.binary, &found.build_info) {
+        // To be shown if the layer is too large. A table that cannot be read says nothing against the layer.
+        let sizes = code_size::of_elf(BINARY, binary, info).unwrap_or_default();
+        measurements.extend(sizes.into_iter().take(PARTS).map(|size| (format!("{CODE}{}", size.module), size.bytes)));
+    }
     let mut started = Mode::None;
     // What is wrong to the eye would only be told once more, and worse.
     if found.errors.is_empty() {

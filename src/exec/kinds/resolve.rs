@@ -101,7 +101,7 @@ mod tests {
     use crate::exec::api::Dep;
     use crate::exec::kinds::small_tree::{COMMIT, OWN, job_over, sources, tree_dep};
     use crate::exec::testing::{Printed, world};
-    use crate::graph::check::SmokeValues;
+    use crate::graph::check::{Budgets, SmokeValues};
     use crate::graph::node::Kind;
 
     fn resolve(tags: &[&str]) -> Resolve {
@@ -111,6 +111,7 @@ mod tests {
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             config_file: None,
             smoke: SmokeValues::default(),
+            budgets: Budgets::default(),
             components: Some("config/components".into()),
             output: None,
         }

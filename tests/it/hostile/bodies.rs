@@ -13,6 +13,7 @@ use ocelot::layer::build_constraint::BuildConstraint;
 use ocelot::layer::build_info::BuildInfo;
 use ocelot::layer::config_yaml::read_names;
 use ocelot::layer::elf;
+use ocelot::layer::go_functions;
 use ocelot::layer::go_mod::GoMod;
 use ocelot::layer::go_sum::parse_go_sum;
 use ocelot::layer::zip_read::{ZipLimits, ZipReader};
@@ -28,7 +29,7 @@ use serde::de::DeserializeOwned;
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 15] = [
+pub const BODIES: [(&str, Body); 16] = [
     ("pipeline", yaml::<PipelineFile>),
     ("distributions", distributions),
     ("dependencies", yaml::<DependenciesFile>),
@@ -41,6 +42,7 @@ pub const BODIES: [(&str, Body); 15] = [
     ("record", record),
     ("zip", zip),
     ("elf", executable),
+    ("go-functions", go_functions),
     ("build-constraint", build_constraint),
     ("go-mod", |bytes| with_text(bytes, |text| drop(GoMod::parse("go.mod", text)))),
     ("go-sum", |bytes| with_text(bytes, |text| drop(parse_go_sum("go.sum", text)))),
@@ -149,6 +151,15 @@ fn executable(bytes: &[u8]) {
     drop(elf::inspect("collector", bytes));
     drop(BuildInfo::of_elf("collector", bytes));
     assert!(elf::section(bytes, ".go.buildinfo").is_none_or(|section| section.len() <= bytes.len()));
+}
+
+/// No function has more code than all of them, and the names are no longer than what they are read from.
+fn go_functions(bytes: &[u8]) {
+    drop(go_functions::of_elf("collector", bytes));
+    let Ok(functions) = go_functions::of_table("collector", bytes) else { return };
+    assert!(functions.len() <= bytes.len() / 8);
+    assert!(functions.iter().map(|function| function.size).sum::<u64>() <= u64::from(u32::MAX));
+    assert!(functions.iter().map(|function| function.name.len()).sum::<usize>() <= 4 * bytes.len());
 }
 
 fn build_constraint(bytes: &[u8]) {

@@ -38,9 +38,23 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ("go-mod", vec![shipped(&format!("{sample}/go.mod"))]),
         ("go-sum", vec![shipped("ocelot.lock.d/minimal-s3export/go.sum")]),
         ("build-constraint", vec![b"//go:build lambdacomponents.custom && (a || !b)\n\npackage p\n".to_vec()]),
+        ("go-functions", vec![go_functions()]),
         // An executable of this machine, and an archive with one stored file.
         ("elf", vec![std::fs::read(std::env::current_exe().expect("a path")).expect("readable")[..100_000].to_vec()]),
     ])
+}
+
+/// Go's table of two functions, `a.F` and `b.G`, with 16 bytes of code each.
+fn go_functions() -> Vec<u8> {
+    let mut table = b"\xf1\xff\xff\xff\0\0\x01\x08".to_vec();
+    for word in [2u64, 0, 0, 72, 0, 0, 0, 80] {
+        table.extend(word.to_le_bytes());
+    }
+    table.extend(b"a.F\0b.G\0");
+    for half in [0u32, 20, 16, 28, 32, 0, 0, 16, 4] {
+        table.extend(half.to_le_bytes());
+    }
+    table
 }
 
 /// A change of some bytes.
