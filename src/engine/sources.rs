@@ -168,7 +168,13 @@ impl Session {
                     }
                 }
             }
-            Kind::Build(_) | Kind::Package(_) | Kind::Check(_) | Kind::Publish(_) => {}
+            Kind::Check(k) => {
+                for path in &k.given.examples {
+                    self.add_source(path, &mut sources)?;
+                }
+                refuse_links(&sources.files)?;
+            }
+            Kind::Build(_) | Kind::Package(_) | Kind::Publish(_) => {}
             Kind::Report(_) | Kind::Release(_) | Kind::Group => {}
         }
         sources.files.sort();

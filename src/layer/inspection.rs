@@ -93,7 +93,7 @@ pub fn inspect(zip: &[u8], claims: &Claims<'_>) -> Inspection {
     {
         match String::from_utf8(config) {
             Ok(text) => {
-                found.config(&text, claims);
+                found.configuration(CONFIG, &text, claims);
                 found.config = Some(text);
             }
             Err(_) => found.errors.push(format!("{CONFIG}: it is not UTF-8; save it as UTF-8")),
@@ -179,13 +179,14 @@ impl Inspection {
         }
     }
 
-    fn config(&mut self, text: &str, claims: &Claims<'_>) {
-        let findings = match contract::findings(CONFIG, text, &claims.components, claims.collector_version) {
+    /// Adds what is wrong with a configuration, in the words of `file`, in a layer of which this is said.
+    pub fn configuration(&mut self, file: &str, text: &str, claims: &Claims<'_>) {
+        let findings = match contract::findings(file, text, &claims.components, claims.collector_version) {
             Ok(findings) => findings,
             Err(errors) => return self.errors.extend(errors),
         };
         for finding in findings {
-            let line = format!("{CONFIG}:{}: {}: {}", finding.mark, finding.message, finding.fix);
+            let line = format!("{file}:{}: {}: {}", finding.mark, finding.message, finding.fix);
             match finding.severity {
                 Severity::Error => self.errors.push(line),
                 Severity::Warning => self.warnings.push(line),

@@ -313,6 +313,7 @@ mod tests {
         let given = SmokeValues {
             env: pairs(&[("N", "mine/own")]),
             secrets: pairs(&[("mine/own", "1"), ("s3://b/k/l", "2"), ("arn:aws:x:secret:y", "3")]),
+            ..SmokeValues::default()
         };
         for (text, open) in [
             ("${secretsmanager:${env:N:-n}#e}", None),

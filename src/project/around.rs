@@ -141,7 +141,9 @@ impl<'a> Around<'a> {
         for file in inner.distributions.values().filter_map(Found::as_ref) {
             problems.extend(file.problems());
             let folded = file.0.keys().filter_map(|name| file.resolve(name, Span::default()).ok());
-            configs.extend(folded.filter_map(|folded| Some((folded.config_file?, folded.config_span?))));
+            configs.extend(
+                folded.flat_map(|folded| folded.config_file.zip(folded.config_span).into_iter().chain(folded.examples)),
+            );
         }
         let mut last = None;
         for (config, at) in configs {
@@ -287,6 +289,9 @@ impl Surroundings for Around<'_> {
             && !self.root.join(config).is_file()
         {
             return Err(missing_config(config, folded.config_span.unwrap_or(at)));
+        }
+        if let Some((config, at)) = folded.examples.iter().find(|(config, _)| !self.root.join(config).is_file()) {
+            return Err(missing_config(config, *at));
         }
         let budgets = inner.settings.as_ref().and_then(Found::as_ref).map(|settings| &settings.budgets);
         let known = distributions.0.keys().map(String::as_str);

@@ -47,6 +47,8 @@ pub struct Distribution {
     pub config_span: Option<Span>,
     /// Its own, or that of its nearest base.
     pub smoke: SmokeValues,
+    /// Where each of its examples is named.
+    pub examples: Vec<(String, Span)>,
 }
 
 impl DistributionsFile {
@@ -82,6 +84,7 @@ impl DistributionsFile {
             folded.tags.extend(file.buildtags.items.iter().filter(|tag| !tag.value.is_empty()).map(full_tag));
             next = file.base.as_ref().map(|base| (base.value.as_str(), base.span));
         }
+        folded.examples = smoke.map(|smoke| smoke.examples().collect()).unwrap_or_default();
         folded.smoke = smoke.map(SmokeFile::values).unwrap_or_default();
         if !folded.tags.is_empty() {
             folded.tags.push("lambdacomponents.custom".to_owned());
@@ -141,7 +144,8 @@ fn full_tag(tag: &Text) -> String {
     if tag.starts_with("lambdacomponents.") { tag.to_owned() } else { format!("lambdacomponents.{tag}") }
 }
 
-fn config_path(file: &Text) -> String {
+/// The project path of a collector config that is named so.
+pub(in crate::spec) fn config_path(file: &Text) -> String {
     if file.value.contains('/') { file.value.clone() } else { format!("config/examples/{}", file.value) }
 }
 
@@ -353,11 +357,12 @@ mod tests {
     #[test]
     fn what_a_layer_is_given_is_that_of_the_nearest_base_that_says() {
         let file = distributions(
-            "a: {smoke: {env: {A: 1}, secrets: {name: value}}}\nb: {base: a}\nc: {base: b, smoke: {env: {2C: x}}}\n",
+            "a: {smoke: {env: {A: 1}, secrets: {name: value}, examples: [x.yaml, ./b/y.yaml, x.yaml]}}\nb: {base: a}\nc: {base: b, smoke: {env: {2C: x}}}\n",
         );
         let given = |name: &str| file.resolve(name, Span::default()).unwrap().smoke;
         let pair = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
-        assert_eq!(given("b"), SmokeValues { env: pair("A", "1"), secrets: pair("name", "value") });
+        let examples = vec!["./b/y.yaml".to_owned(), "config/examples/x.yaml".to_owned()];
+        assert_eq!(given("b"), SmokeValues { env: pair("A", "1"), secrets: pair("name", "value"), examples });
         assert_eq!(given("c"), SmokeValues { env: pair("2C", "x"), ..SmokeValues::default() });
         let problems = file.problems();
         assert_eq!(

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::diag::Diagnostic;
-use crate::spec::value::Text;
+use crate::base::diag::{Diagnostic, Span};
+use crate::spec::config::config_path;
+use crate::spec::value::{Text, Texts};
 
 /// What a layer is given when `check` starts it. The values are for the check alone: they are no secrets of anybody.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -16,6 +17,8 @@ pub struct SmokeFile {
     pub env: BTreeMap<String, Text>,
     /// What AWS would answer: the values of Secrets Manager by name or ARN, and of S3 by `s3://BUCKET/KEY`.
     pub secrets: BTreeMap<String, Text>,
+    /// Further collector configs with which the layer has to start: files of `config/examples/`, or paths that have a `/`.
+    pub examples: Texts,
 }
 
 /// The same without places.
@@ -25,6 +28,8 @@ pub struct SmokeValues {
     pub env: BTreeMap<String, String>,
     /// What AWS would answer, by the name of a secret or by `s3://BUCKET/KEY`.
     pub secrets: BTreeMap<String, String>,
+    /// Project paths of further configurations with which it has to start, sorted.
+    pub examples: Vec<String>,
 }
 
 impl SmokeFile {
@@ -33,7 +38,15 @@ impl SmokeFile {
         let plain = |texts: &BTreeMap<String, Text>| {
             texts.iter().map(|(name, text)| (name.clone(), text.value.clone())).collect()
         };
-        SmokeValues { env: plain(&self.env), secrets: plain(&self.secrets) }
+        let mut examples: Vec<String> = self.examples().map(|(path, _)| path).collect();
+        examples.sort_unstable();
+        examples.dedup();
+        SmokeValues { env: plain(&self.env), secrets: plain(&self.secrets), examples }
+    }
+
+    /// Project paths of the further configurations, with the places where they are named.
+    pub fn examples(&self) -> impl Iterator<Item = (String, Span)> {
+        self.examples.items.iter().map(|text| (config_path(text), text.span))
     }
 
     /// Names that no variable of an environment can have, and values that none can hold.

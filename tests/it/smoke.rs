@@ -170,8 +170,8 @@ fn a_secret_that_a_layer_tells_when_it_dies_is_taken_out() {
         return;
     }
     let space = shipped::project();
-    edit(&space, CONFIG, "exporters:\n", "exporters:\n  otlphttp/own:\n    endpoint: ${secretsmanager:mine}\n");
-    let given = "  config-file: minimal.yaml\n  smoke: {secrets: {mine: made-up-value}}\n";
+    edit(&space, CONFIG, "exporters:\n", "exporters:\n  otlphttp/own:\n    endpoint: ${secretsmanager:mine#at}\n");
+    let given = "  config-file: minimal.yaml\n  smoke: {secrets: {mine: '{\"at\": \"made-up-value\"}'}}\n";
     edit(&space, "config/distributions.yaml", "  config-file: minimal.yaml\n", given);
     let from = "factories, err := lambdacomponents";
     let tells = format!("panic(\"told \" + config.Get(\"exporters\", \"otlphttp/own\", \"endpoint\").Value)\n\t{from}");
@@ -182,6 +182,47 @@ fn a_secret_that_a_layer_tells_when_it_dies_is_taken_out() {
     for said in [&said, &log] {
         assert!(!said.stdout.contains("made-up-value") && !said.stderr.contains("made-up-value"), "{said:?}");
     }
+}
+
+#[test]
+fn a_layer_has_to_start_with_each_example_of_its_distribution() {
+    if !can_start() {
+        return;
+    }
+    const SECOND: &str = "config/examples/second.yaml";
+    let distributions = "config/distributions.yaml";
+    let space = shipped::project();
+    let good = space.read(CONFIG);
+    space.write(SECOND, &good);
+    let own = "  config-file: minimal.yaml\n";
+    edit(&space, distributions, own, &format!("{own}  smoke: {{examples: [second.yaml]}}\n"));
+    let _ = space.run(&RUN).status(0);
+    let log = space.run(&["log", "-p", "quickstart", "checked[minimal,amd64]"]).status(0);
+    says(&log.stdout, &["started: first event/next after", &format!("started with {SECOND} too")]);
+    // It is read by the check, and by nothing before it.
+    edit(&space, SECOND, "endpoint: ${env:COLLECTOR_OTLP_ENDPOINT:-http://localhost:4319}", "# no endpoint");
+    let said = space.json(&["quickstart", "checked[minimal,amd64]"]).status(1);
+    assert_eq!(said.ended("failed"), shipped::names(&["checked[minimal,amd64]"]), "{said:?}");
+    assert!(said.ended("ran").is_empty(), "{said:?}");
+    let said = space.run(&RUN).status(1).stderr;
+    says(
+        &said,
+        &["the layer must not ship: a finding", &format!("(with {SECOND}); it said"), "needs an endpoint", SECOND],
+    );
+    space.write(SECOND, &good.replace("exporters:\n", "exporters:\n  debug:\n"));
+    let said = space.run(&RUN).status(1).stderr;
+    says(&said, &[&format!("{SECOND}:"), "exporter `debug` is not in this layer"]);
+    space.write(
+        SECOND,
+        &good.replace("exporters:\n", "exporters:\n  otlphttp/own:\n    endpoint: ${secretsmanager:x}\n"),
+    );
+    let _ = space.run(&RUN).status(0);
+    edit(&space, "pipelines/quickstart.yaml", "smoke: optional", "smoke: required");
+    let said = space.run(&RUN).status(3);
+    says(&format!("{}{}", said.stdout, said.stderr), &[&format!("{SECOND}:"), "that it starts is not proven"]);
+    std::fs::remove_file(space.root().join(SECOND)).expect("the example is there");
+    let said = space.run(&RUN).status(2).stderr;
+    says(&said, &[&format!("`{SECOND}` does not exist")]);
 }
 
 #[test]

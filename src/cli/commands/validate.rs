@@ -51,11 +51,11 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
             // The fields in which it may stand, the likeliest first.
             let (text, fields): (Option<&str>, &[&str]) = match &error.problem {
                 InputProblem::Path(ObserveError::Missing { path } | ObserveError::Unreadable { path }) => {
-                    (Some(path), &["inputs", "components", "config-file", "paths", "repo", "command"])
+                    (Some(path), &["inputs", "components", "config-file", "examples", "paths", "repo", "command"])
                 }
                 InputProblem::Tool(problem) => (Some(problem.tool()), &["tools", "command"]),
                 InputProblem::LinkOut { path, .. } | InputProblem::LinkLoop { path, .. } => {
-                    (Some(path), &["inputs", "components", "config-file", "paths"])
+                    (Some(path), &["inputs", "components", "config-file", "examples", "paths"])
                 }
                 _ => (None, &[]),
             };

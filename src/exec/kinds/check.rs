@@ -7,7 +7,7 @@ use crate::exec::api::{Job, Log, Produced, WorkError, World};
 use crate::exec::budget::{CODE, INIT_MS, MEMORY, PARTS};
 use crate::exec::kinds::blob;
 use crate::exec::kinds::package::{BUILD_MS, LAYER};
-use crate::exec::smoke::{self, Mode, Smoke};
+use crate::exec::smoke::{self, Mode, Proof, Smoke};
 use crate::graph::node::Check;
 use crate::layer::arch::Arch;
 use crate::layer::code_size;
@@ -48,7 +48,9 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
     if sha256.to_code_sha256() != facts["code-sha256"] {
         return Err(WorkError::Internal("the layer's bytes are not those of its fact `code-sha256`".to_owned()));
     }
-    let mut found = inspect(&zip, &claims(&facts)?);
+    let claims = claims(&facts)?;
+    let mut found = inspect(&zip, &claims);
+    let examples = examples(world, job, &claims, &mut found)?;
     let mut measurements: BTreeMap<String, u64> =
         layer.measurements.iter().filter(|(name, _)| *name == BUILD_MS).map(|(name, at)| (name.clone(), *at)).collect();
     if let (Some(binary), Some(info)) = (&found.binary, &found.build_info) {
@@ -59,7 +61,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
     let mut started = Mode::None;
     // What is wrong to the eye would only be told once more, and worse.
     if found.errors.is_empty() {
-        started = start(world, job, k, &mut found, &mut measurements, log)?;
+        started = start_all(world, job, k, &examples, &mut found, &mut measurements, log)?;
     }
     for line in found.errors.iter().chain(&found.warnings) {
         log.line(line);
@@ -117,22 +119,92 @@ fn give(distribution: &str, id: &str) -> String {
     )
 }
 
-/// Starts the layer, and says how it was started.
-fn start(
+/// A configuration of the project with which the layer has to start as well.
+struct Example {
+    path: String,
+    text: String,
+}
+
+/// Reads the examples of the distribution, and holds them against the layer's components.
+fn examples(world: &World, job: &Job, claims: &Claims<'_>, found: &mut Inspection) -> Result<Vec<Example>, WorkError> {
+    let mut examples = Vec::new();
+    for file in &job.files {
+        let bytes = std::fs::read(world.root.join(&file.path)).map_err(WorkError::io(&file.path))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                found.configuration(&file.path, &text, claims);
+                examples.push(Example { path: file.path.clone(), text });
+            }
+            Err(_) => found.errors.push(format!("{}: it is not UTF-8; save it as UTF-8", file.path)),
+        }
+    }
+    Ok(examples)
+}
+
+/// Starts the layer with its own configuration, then with each example, and says how it was started: not at all, if one
+/// of them could not be started.
+fn start_all(
     world: &World,
     job: &Job,
     k: &Check,
+    examples: &[Example],
     found: &mut Inspection,
     measurements: &mut BTreeMap<String, u64>,
     log: &mut dyn Log,
 ) -> Result<Mode, WorkError> {
-    let (Some(binary), Some(config)) = (&found.binary, &found.config) else { return Ok(Mode::None) };
-    let start = start_config::read(CONFIG, config, &k.given).map_err(|errors| WorkError::Invalid(errors.join("\n")))?;
+    let (Some(binary), Some(config)) = (found.binary.take(), found.config.take()) else { return Ok(Mode::None) };
+    let mut weakest = Mode::Native;
+    let packaged = Configuration { file: CONFIG, text: &config, starts: smoke::STARTS };
+    let others = examples.iter().map(|example| Configuration { file: &example.path, text: &example.text, starts: 1 });
+    for configuration in std::iter::once(packaged).chain(others) {
+        let (mode, proof) = start(world, job, k, &binary, &configuration, log)?;
+        weakest = weakest.min(mode);
+        let is_well = proof.errors.is_empty();
+        found.errors.extend(proof.errors);
+        if configuration.file != CONFIG {
+            if mode > Mode::None && is_well {
+                log.line(&format!("started with {} too", configuration.file));
+            }
+            continue;
+        }
+        for (name, value) in [(INIT_MS, proof.init_ms), (MEMORY, proof.memory)] {
+            measurements.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        if let (Some(init), Some(memory)) = (proof.init_ms, proof.memory) {
+            let mib = memory >> 20;
+            log.line(&format!("started: first event/next after {init} ms (median of five), {mib} MiB resident"));
+        }
+        // What kills it here kills it with every other configuration.
+        if !is_well {
+            break;
+        }
+    }
+    Ok(weakest)
+}
+
+/// What the layer is started with, and how often.
+struct Configuration<'c> {
+    file: &'c str,
+    text: &'c str,
+    starts: usize,
+}
+
+/// Starts the layer with one configuration, and says how it was started.
+fn start(
+    world: &World,
+    job: &Job,
+    k: &Check,
+    binary: &[u8],
+    configuration: &Configuration<'_>,
+    log: &mut dyn Log,
+) -> Result<(Mode, Proof), WorkError> {
+    let &Configuration { file, text: config, starts } = configuration;
+    let start = start_config::read(file, config, &k.given).map_err(|errors| WorkError::Invalid(errors.join("\n")))?;
     let hindrance = match (&start.asks_outside, job.smoke) {
         (Some(asks), _) => {
             let remedy = asks.secret.as_ref().map(|id| give(job.fact(LAYER, "distribution").unwrap_or_default(), id));
             let remedy = remedy.unwrap_or_default();
-            Some(format!("{CONFIG}:{}: {}, and nobody answers here{remedy}", asks.line, asks.what))
+            Some(format!("{file}:{}: {}, and nobody answers here{remedy}", asks.line, asks.what))
         }
         (None, Mode::None) => Some(format!(
             "{BINARY}: this machine cannot run it; install qemu-user-static, or check it on one of its own kind"
@@ -145,18 +217,10 @@ fn start(
             return Err(WorkError::Environment(format!("{text}, and `smoke: required` asks for it")));
         }
         log.line(&text);
-        return Ok(Mode::None);
+        return Ok((Mode::None, Proof::default()));
     }
-    let proof = smoke::prove(world, job, &Smoke { binary, config, start: &start, given: &k.given }, log)?;
-    for (name, value) in [(INIT_MS, proof.init_ms), (MEMORY, proof.memory)] {
-        measurements.extend(value.map(|value| (name.to_owned(), value)));
-    }
-    if let (Some(init), Some(memory)) = (proof.init_ms, proof.memory) {
-        let mib = memory >> 20;
-        log.line(&format!("started: first event/next after {init} ms (median of five), {mib} MiB resident"));
-    }
-    found.errors.extend(proof.errors);
-    Ok(job.smoke)
+    let proof = smoke::prove(world, job, &Smoke { binary, config, file, starts, start: &start, given: &k.given }, log)?;
+    Ok((job.smoke, proof))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The smoke run: starts a packaged extension as Lambda would, and sees whether it starts, works and ends.
 //!
 //! [`mode`] says what this host can run, `cause` reads what an extension says when it fails, `ports` keeps two
-//! extensions from wanting the same port at once; here they are started.
+//! extensions from wanting the same port at once, `secrets` keeps what it is told out of what is shown; here they are
+//! started.
 
 mod cause;
 pub mod mode;
 mod ports;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,14 +25,13 @@ use crate::outside::lambda::emulator::{Emulator, Seen, Visit};
 use crate::outside::lambda::protocol::Phase;
 use crate::outside::process::command::{CommandSpec, End, OutputSink};
 use crate::outside::process::describe::describe_end;
-use crate::outside::process::redact::Redactor;
 
 pub use mode::Mode;
 
 /// From start to end, for one start, unless the node's own `timeout` is shorter.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Starts of which the init time is the median.
-const STARTS: usize = 5;
+/// Starts of a packaged configuration; the init time is their median.
+pub(in crate::exec) const STARTS: usize = 5;
 /// Where Lambda unpacks a layer, as seen from the work folder.
 const OPT: &str = "opt";
 const BINARY: &str = "extensions/collector";
@@ -40,8 +41,12 @@ const CONFIG: &str = "collector-config/config.yaml";
 pub(in crate::exec) struct Smoke<'s> {
     /// `extensions/collector`.
     pub(in crate::exec) binary: &'s [u8],
-    /// `collector-config/config.yaml`.
+    /// The configuration it is started with.
     pub(in crate::exec) config: &'s str,
+    /// Its file, as it is named in findings.
+    pub(in crate::exec) file: &'s str,
+    /// How often it is started; what comes after the first time only measures.
+    pub(in crate::exec) starts: usize,
     /// What the configuration offers.
     pub(in crate::exec) start: &'s StartConfig,
     /// What the distribution gives it.
@@ -53,7 +58,7 @@ pub(in crate::exec) struct Smoke<'s> {
 pub(in crate::exec) struct Proof {
     /// Why the layer must not ship.
     pub(in crate::exec) errors: Vec<String>,
-    /// From start to the first `event/next` in milliseconds, the median of five starts.
+    /// From start to the first `event/next` in milliseconds, the median of the starts.
     pub(in crate::exec) init_ms: Option<u64>,
     /// The resident set at the end of an invocation, in bytes.
     pub(in crate::exec) memory: Option<u64>,
@@ -68,7 +73,7 @@ struct Start {
     memory: Option<u64>,
 }
 
-/// Starts the extension five times: once with an invocation, then to measure.
+/// Starts the extension once with an invocation, then as often as it is to be measured.
 ///
 /// # Errors
 /// If the host is in the way: a port that is taken, no socket, no disk. What is wrong with the layer is in the proof.
@@ -93,7 +98,7 @@ pub(in crate::exec) fn prove(
     }
     if proof.errors.is_empty() {
         let mut times: Vec<u64> = first.seen.ready_ms.into_iter().collect();
-        for _ in 1..STARTS {
+        for _ in 1..smoke.starts {
             let again = start(world, job, &root, &program, smoke, &Visit::default())?;
             if again.end != End::Exited(0) {
                 log.write(&again.output);
@@ -187,7 +192,7 @@ fn start(
         End::Exited(0) => "ended of itself with status 0".to_owned(),
         _ => describe_end(&outcome),
     };
-    let secrets = Redactor::new(smoke.given.secrets.values().map(String::as_bytes));
+    let secrets = secrets::redactor(&smoke.given.secrets);
     let output = secrets.redact(&output.into_inner().unwrap_or_default());
     seen.reported = seen.reported.map(|said| String::from_utf8_lossy(&secrets.redact(said.as_bytes())).into_owned());
     Ok(Start { end: outcome.end, end_in_words, seen, output, memory })
@@ -262,14 +267,15 @@ fn judge(start: &Start, smoke: &Smoke<'_>) -> Proof {
     if !proof.errors.is_empty() {
         return proof;
     }
-    proof.errors.extend(start.seen.refused.iter().map(|why| format!("{BINARY}: {why}")));
+    proof.errors.extend(start.seen.refused.iter().map(|why| format!("{BINARY}: {why}{}", with(smoke))));
     let lost = missing(smoke, &start.seen.received);
     if proof.errors.is_empty() && !lost.is_empty() {
         proof.errors.push(format!(
-            "{BINARY}: {} sent to it never came out at the exporter's endpoint ({}): see what it says in the log of this \
-             node",
+            "{BINARY}: {} sent to it never came out at the exporter's endpoint ({}){}: see what it says in the log of \
+             this node",
             names(&lost),
-            smoke.start.endpoints.join(", ")
+            smoke.start.endpoints.join(", "),
+            with(smoke)
         ));
     }
     proof
@@ -294,6 +300,11 @@ fn remedy(end: &End, phase: Phase) -> &'static str {
     }
 }
 
+/// Which configuration it was, if that is not the packaged one.
+fn with(smoke: &Smoke<'_>) -> String {
+    if smoke.file == CONFIG { String::new() } else { format!(" (with {})", smoke.file) }
+}
+
 /// How it ended, if that was not as it should.
 fn judge_end(start: &Start, smoke: &Smoke<'_>) -> Vec<String> {
     let phase = start.seen.phase;
@@ -306,13 +317,14 @@ fn judge_end(start: &Start, smoke: &Smoke<'_>) -> Vec<String> {
     if !when.is_empty() {
         text.push_str(&format!(" {when}"));
     }
+    text.push_str(&with(smoke));
     let said = cause::find(&String::from_utf8_lossy(&start.output));
     let reported = start.seen.reported.as_deref();
     match said.as_deref().or(reported) {
         Some(said) => {
             text.push_str(&format!("; it said: {said}"));
             if let Some((line, written)) = cause::config_line(said, smoke.config) {
-                text.push_str(&format!("\n    {CONFIG}:{line}: {written}"));
+                text.push_str(&format!("\n    {}:{line}: {written}", smoke.file));
             }
         }
         None => text.push_str("; its log names no cause"),
