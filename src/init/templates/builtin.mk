@@ -1,0 +1,35 @@
+# What make knows by itself, as far as Makefiles rely on it.
+MAKE = make
+SHELL = sh
+.DEFAULT_GOAL =
+CC = cc
+CXX = g++
+CPP = $(CC) -E
+AR = ar
+ARFLAGS = rv
+AS = as
+LEX = lex
+YACC = yacc
+RM = rm -f
+CFLAGS =
+CXXFLAGS =
+CPPFLAGS =
+LDFLAGS =
+LDLIBS =
+TARGET_ARCH =
+LOADLIBES =
+ASFLAGS =
+DESTDIR =
+
+%.o: %.c
+	$(CC) $(CFLAGS) $(CPPFLAGS) -c -o $@ $<
+%.o: %.cc
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -c -o $@ $<
+%.o: %.cpp
+	$(CXX) $(CXXFLAGS) $(CPPFLAGS) -c -o $@ $<
+%.o: %.s
+	$(AS) $(ASFLAGS) -o $@ $<
+%: %.o
+	$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+%: %.c
+	$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
