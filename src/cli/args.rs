@@ -3,6 +3,7 @@
 mod ci;
 mod common;
 mod contents;
+mod init;
 mod oidc;
 mod status;
 mod verify;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
+pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 pub use verify::VerifyArgs;
@@ -31,6 +33,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Begin a project: a pipeline, its configuration, ignore lines and a workflow; replaces no file.
+    Init(InitArgs),
     /// Build collector layers: `run layers` with flags for its parameters.
     Build(BuildArgs),
     /// Run a pipeline, or targets of it.

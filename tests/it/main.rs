@@ -20,6 +20,7 @@ mod forgotten;
 mod frugal;
 mod github;
 mod hostile;
+mod init;
 mod language;
 mod layering;
 mod meanwhile;

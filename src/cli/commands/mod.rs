@@ -10,6 +10,7 @@ mod components;
 mod copy;
 mod explain_layer;
 mod graph;
+mod init;
 mod list;
 mod oidc;
 mod page;
@@ -37,6 +38,7 @@ use crate::cli::process::Process;
 /// What to print and how to end, if it could not do its work.
 pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Exit, Stop> {
     match command {
+        Command::Init(args) => init::init(process, &args),
         Command::Build(args) => build::build(process, &args),
         Command::Run(args) if args.dry_run => {
             let plan = PlanArgs {

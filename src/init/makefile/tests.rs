@@ -1,3 +1,5 @@
+//! Makefiles and the pipelines they become.
+
 use super::*;
 
 /// The pipeline of a Makefile without its first comments.
