@@ -3,6 +3,7 @@
 mod ci;
 mod common;
 mod contents;
+mod doctor;
 mod init;
 mod oidc;
 mod status;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
+pub use doctor::DoctorArgs;
 pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
@@ -60,6 +62,8 @@ pub enum Command {
     Log(NodeArgs),
     /// Check a pipeline and every file of `config/`; reports all problems.
     Validate(SelectArgs),
+    /// Look at this machine and project: tools, cache, lock, and what would make builds slow; changes nothing.
+    Doctor(DoctorArgs),
     /// List what there is.
     List(ListArgs),
     /// Say which components a distribution or a layer has.

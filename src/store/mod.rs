@@ -16,6 +16,7 @@ pub mod gc;
 mod hash;
 pub mod lock;
 pub mod look;
+pub mod medium;
 pub mod new_files;
 pub mod path_table;
 pub mod receipt_bundle;

@@ -13,6 +13,7 @@ mod cli_reference;
 mod diagnostics;
 mod discovered;
 mod docs;
+mod doctor;
 mod elsewhere;
 mod failure;
 mod faults;

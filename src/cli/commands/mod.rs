@@ -8,6 +8,7 @@ mod ci;
 mod clean;
 mod components;
 mod copy;
+mod doctor;
 mod explain_layer;
 mod graph;
 mod init;
@@ -61,6 +62,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Why(args) => why::why(process, &args),
         Command::Log(args) => why::log(process, &args),
         Command::Validate(args) => validate::validate(process, &args),
+        Command::Doctor(args) => doctor::doctor(process, &args),
         Command::List(args) => list::list(process, &args),
         Command::Components(args) => components::components(process, &args),
         Command::CheckConfig(args) => check_config::check_config(process, &args),

@@ -62,7 +62,10 @@ pub(super) fn nodes(makefile: &mut Makefile<'_>) -> (Vec<Node>, Option<String>) 
         match kinds[target] {
             What::Folder => {}
             What::Dropped => {
-                let why = format!("`{target}`: `ocelot clean` removes what was built");
+                let why = match is_outside(target) {
+                    true => format!("`{target}` is outside of the project"),
+                    false => format!("`{target}`: `ocelot clean` removes what was built"),
+                };
                 makefile.left_out.insert((rule.line, why));
             }
             what => nodes.extend(around.node(makefile, target, rule, what)),
@@ -153,7 +156,7 @@ fn by_pattern(makefile: &Makefile<'_>, made: &BTreeSet<String>, target: &str, de
 
 fn kind(makefile: &mut Makefile<'_>, target: &str, rule: &Rule) -> What {
     let Some(recipe) = &rule.recipe else { return What::Group };
-    if CLEANING.contains(&target) {
+    if CLEANING.contains(&target) || rule.targets.iter().any(|target| is_outside(target)) {
         return What::Dropped;
     }
     let automatic = Automatic { target: target.to_owned(), ..Automatic::default() };
@@ -273,7 +276,7 @@ impl Around<'_> {
 
     fn source(&self, makefile: &Makefile<'_>, word: &str, node: &mut Node) {
         let tree = makefile.variables.tree;
-        if word.starts_with('/') || word.split('/').any(|part| part == "..") {
+        if is_outside(word) {
             node.remarks.push(format!("`{word}` is outside of the project, and no input"));
         } else if tree.contains(word) || tree.contains(&format!("{word}/")) {
             node.inputs.push(word.to_owned());
@@ -299,6 +302,11 @@ impl Around<'_> {
         }
         None
     }
+}
+
+/// Whether a path leads out of the project, where nothing is built.
+fn is_outside(path: &str) -> bool {
+    path.starts_with('/') || path.split('/').any(|part| part == "..")
 }
 
 fn unique(words: Vec<String>) -> Vec<String> {

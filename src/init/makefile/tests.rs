@@ -122,6 +122,8 @@ fn names_and_files_are_told_apart() {
     assert_eq!(text.matches("class: volatile").count(), 3, "{text}");
     assert!(text.contains("\"foo $HOME $HOME ../x\""), "{text}");
     assert!(!text.contains("FORCE"), "{text}");
+    let text = nodes("x: x.c\n\t$(LINK.c) $^ $(OUTPUT_OPTION)\n", &["x.c"]);
+    assert!(text.contains("command: [cc, x.c, \"-o\", x]"), "{text}");
 }
 
 #[test]
@@ -139,7 +141,9 @@ a
 endef
 export B = two words
 VERSION := $(shell git describe)
-out.txt: /etc/passwd gone.txt
+../up:
+\ttouch ../up
+out.txt: /etc/passwd gone.txt ../up
 \ttool $(FLAGS) $(VERSION) > out.txt
 \ttool $(EXTRA) 'a  b'
 ";
@@ -149,6 +153,7 @@ out.txt: /etc/passwd gone.txt
         "line 2: `x: export A = 1`",
         "line 3: `ifeq ($(DEBUG),1)`",
         "line 8: `define MANY`",
+        "line 13: `../up` is outside of the project",
         "`$(DEBUG)` is not set",
         "`$(EXTRA)` is not set",
         "`$(shell",
