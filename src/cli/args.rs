@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
-pub use doctor::DoctorArgs;
+pub use doctor::{DoctorArgs, LintArgs};
 pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
@@ -62,6 +62,8 @@ pub enum Command {
     Log(NodeArgs),
     /// Check a pipeline and every file of `config/`; reports all problems.
     Validate(SelectArgs),
+    /// Find what is legal and mostly a mistake: what is never used, not pinned, not proven, or secret.
+    Lint(LintArgs),
     /// Look at this machine and project: tools, cache, lock, and what would make builds slow; changes nothing.
     Doctor(DoctorArgs),
     /// List what there is.

@@ -24,6 +24,7 @@ mod hostile;
 mod init;
 mod language;
 mod layering;
+mod lint;
 mod meanwhile;
 mod moved_output;
 mod page;

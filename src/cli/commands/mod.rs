@@ -12,6 +12,7 @@ mod doctor;
 mod explain_layer;
 mod graph;
 mod init;
+mod lint;
 mod list;
 mod oidc;
 mod page;
@@ -63,6 +64,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Log(args) => why::log(process, &args),
         Command::Validate(args) => validate::validate(process, &args),
         Command::Doctor(args) => doctor::doctor(process, &args),
+        Command::Lint(args) => lint::lint(process, &args),
         Command::List(args) => list::list(process, &args),
         Command::Components(args) => components::components(process, &args),
         Command::CheckConfig(args) => check_config::check_config(process, &args),
