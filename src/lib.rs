@@ -8,6 +8,7 @@ pub mod engine;
 pub mod event;
 pub mod exec;
 pub mod graph;
+pub mod init;
 pub mod layer;
 pub mod outside;
 pub mod project;

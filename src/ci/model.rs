@@ -19,7 +19,9 @@ pub struct Workflow {
     /// Secrets that a caller may hand on.
     pub secrets: Vec<&'static str>,
     /// When it runs by itself.
-    pub cron: &'static str,
+    pub cron: Option<&'static str>,
+    /// Whether it runs for each change that is pushed or proposed; then nothing is filled in.
+    pub on_changes: bool,
     /// One run at a time for each value of this.
     pub concurrency: String,
     /// Variables of all jobs.
@@ -109,15 +111,22 @@ impl Workflow {
         let inputs =
             |choices: bool| Yaml::map(self.inputs.iter().map(|input| (input.name.clone(), input.yaml(choices))));
         let secrets = self.secrets.iter().map(|name| (*name, Yaml::map([("required", Yaml::Bool(false))])));
-        let on = Yaml::map([
-            ("workflow_dispatch", Yaml::map([("inputs", inputs(true))])),
-            ("workflow_call", Yaml::map([("inputs", inputs(false)), ("secrets", Yaml::map(secrets))])),
-            ("schedule", Yaml::List(vec![Yaml::map([("cron", Yaml::text(self.cron))])])),
-        ]);
+        let mut on = match self.on_changes {
+            true => vec![
+                ("push", Yaml::map([("branches", Yaml::texts(["main"]))])),
+                ("pull_request", Yaml::map::<&str>([])),
+                ("workflow_dispatch", Yaml::map::<&str>([])),
+            ],
+            false => vec![
+                ("workflow_dispatch", Yaml::map([("inputs", inputs(true))])),
+                ("workflow_call", Yaml::map([("inputs", inputs(false)), ("secrets", Yaml::map(secrets))])),
+            ],
+        };
+        on.extend(self.cron.map(|cron| ("schedule", Yaml::List(vec![Yaml::map([("cron", Yaml::text(cron))])]))));
         let concurrency = [("group", Yaml::text(self.concurrency.as_str())), ("cancel-in-progress", Yaml::Bool(false))];
         let whole = Yaml::map([
             ("name", Yaml::text(self.name.as_str())),
-            ("on", on),
+            ("on", Yaml::map(on)),
             ("permissions", Yaml::map::<&str>([])),
             ("concurrency", Yaml::map(concurrency)),
             ("defaults", Yaml::map([("run", Yaml::map([("shell", Yaml::text("bash"))]))])),

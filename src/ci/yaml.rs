@@ -124,7 +124,7 @@ fn is_block(text: &str) -> bool {
 const WORDS: [&str; 11] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"];
 
 /// A text as a scalar.
-fn scalar(text: &str) -> String {
+pub fn scalar(text: &str) -> String {
     let first = text.chars().next().unwrap_or(' ');
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./@+".contains(c);
     let is_word = WORDS.contains(&text.to_ascii_lowercase().as_str());

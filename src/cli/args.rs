@@ -3,6 +3,8 @@
 mod ci;
 mod common;
 mod contents;
+mod doctor;
+mod init;
 mod oidc;
 mod status;
 mod verify;
@@ -12,6 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
+pub use doctor::{DoctorArgs, LintArgs};
+pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 pub use verify::VerifyArgs;
@@ -31,6 +35,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Begin a project: a pipeline, its configuration, ignore lines and a workflow; replaces no file.
+    Init(InitArgs),
     /// Build collector layers: `run layers` with flags for its parameters.
     Build(BuildArgs),
     /// Run a pipeline, or targets of it.
@@ -56,6 +62,10 @@ pub enum Command {
     Log(NodeArgs),
     /// Check a pipeline and every file of `config/`; reports all problems.
     Validate(SelectArgs),
+    /// Find what is legal and mostly a mistake: what is never used, not pinned, not proven, or secret.
+    Lint(LintArgs),
+    /// Look at this machine and project: tools, cache, lock, and what would make builds slow; changes nothing.
+    Doctor(DoctorArgs),
     /// List what there is.
     List(ListArgs),
     /// Say which components a distribution or a layer has.

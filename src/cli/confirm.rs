@@ -24,3 +24,30 @@ pub(in crate::cli) fn confirm(question: &str, yes: bool) -> Result<bool, Stop> {
         .map_err(|error| Stop::environment(format!("cannot ask on the terminal: {error}")))?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
+
+/// Asks on the terminal for one of several; an empty answer is the one at `first`.
+///
+/// # Errors
+/// If nobody can be asked, or the answer is none of them.
+pub(in crate::cli) fn choose(question: &str, choices: &[&str], first: usize) -> Result<usize, Stop> {
+    let (input, mut output) = (std::io::stdin(), std::io::stderr());
+    if !input.is_terminal() {
+        return Err(Stop::usage("there is no terminal to ask on")
+            .hint("give `--yes`, with `--template` if it is to be another than the likeliest"));
+    }
+    let listed: String = choices.iter().zip(1..).map(|(choice, number)| format!("  {number}  {choice}\n")).collect();
+    let mut answer = String::new();
+    write!(output, "{question}\n{listed}[{}] ", first + 1)
+        .and_then(|()| output.flush())
+        .and_then(|()| input.read_line(&mut answer))
+        .map_err(|error| Stop::environment(format!("cannot ask on the terminal: {error}")))?;
+    match answer.trim() {
+        "" => Ok(first),
+        answer => answer
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| number.checked_sub(1))
+            .filter(|number| *number < choices.len())
+            .ok_or_else(|| Stop::usage(format!("`{answer}` is no number from 1 to {}", choices.len()))),
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod around;
 pub mod find;
+pub mod lint;
 pub mod load;
 pub mod lock;
 pub mod params;

@@ -227,6 +227,16 @@ impl fmt::Display for Waiting {
     }
 }
 
+/// Who holds the lock at `path` just now, if anybody does. Nothing is made or waited for.
+pub fn held(path: &Path) -> Option<Waiting> {
+    let file = File::open(path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(Waiting::read(&file)),
+        // Closing the file frees it.
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 /// Long enough for any command line worth showing.
 const LONGEST_TEXT: usize = 4096;
 
@@ -311,8 +321,10 @@ mod tests {
         let error = WorkspaceLock::acquire(&path, Mode::NoWait, &me(), &mut never).unwrap_err();
         let LockError::Held { waiting: Waiting::ForRun(Some(found)), .. } = &error else { panic!("{error}") };
         assert_eq!(*found, me());
+        assert_eq!(held(&path), Some(Waiting::ForRun(Some(me()))));
         assert!(error.to_string().contains(&format!("pid {}: ocelot run build", me().pid)), "{error}");
         drop(lock);
+        assert_eq!(held(&path), None);
         WorkspaceLock::acquire(&path, Mode::NoWait, &me(), &mut never).unwrap();
     }
 

@@ -16,6 +16,8 @@ pub mod gc;
 mod hash;
 pub mod lock;
 pub mod look;
+pub mod medium;
+pub mod new_files;
 pub mod path_table;
 pub mod receipt_bundle;
 pub mod receipts;

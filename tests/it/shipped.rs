@@ -32,7 +32,7 @@ pub(crate) fn project() -> Space {
 
 /// Where this user's Go keeps what it compiled and fetched. They would follow `HOME` and `XDG_CACHE_HOME`, which are
 /// new for every test.
-fn go_places() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(crate) fn go_places() -> impl Iterator<Item = (&'static str, &'static str)> {
     const NAMES: [&str; 2] = ["GOCACHE", "GOMODCACHE"];
     static VALUES: OnceLock<Vec<String>> = OnceLock::new();
     let ask = || {

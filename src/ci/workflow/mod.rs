@@ -11,11 +11,14 @@
 //! the run would be green with nothing published.
 
 mod jobs;
+mod plain;
 mod steps;
 
 use crate::ci::facts::Facts;
 use crate::ci::model::{Input, Takes, Workflow};
 use crate::spec::ci::Actions;
+
+pub use plain::plain;
 
 /// What a workflow downloads its program from, and which.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,9 @@ pub struct Program {
     /// The version.
     pub version: &'static str,
 }
+
+/// The program that runs: what it generates downloads the same.
+pub const THIS: Program = Program { repository: "ocelot-build/ocelot", version: env!("CARGO_PKG_VERSION") };
 
 /// The text of the workflow.
 pub fn workflow(facts: &Facts, actions: &Actions, program: Program) -> String {
@@ -62,7 +68,8 @@ fn made(facts: &Facts, program: Program) -> Workflow {
         name: facts.pipeline.clone(),
         inputs,
         secrets: vec![steps::ROLE_SECRET],
-        cron: "17 5 * * *",
+        cron: Some("17 5 * * *"),
+        on_changes: false,
         concurrency: format!("ocelot-{}{layer}-${{{{ github.event_name == 'schedule' }}}}", facts.published),
         env,
         jobs: jobs::jobs(facts),

@@ -61,6 +61,11 @@ pub(super) fn install(facts: &Facts) -> Vec<Step> {
             ),
         ];
     }
+    vec![download()]
+}
+
+/// The released program, verified.
+pub(super) fn download() -> Step {
     let script = r#"mkdir -p "$RUNNER_TEMP/ocelot"
 cd "$RUNNER_TEMP/ocelot"
 file="ocelot-$(uname -m)-unknown-linux-musl.tar.gz"
@@ -72,7 +77,7 @@ tar -xzf "$file"
 echo "$PWD" >> "$GITHUB_PATH"
 ./ocelot --version
 "#;
-    vec![Step::run("Install ocelot", script).env("GH_TOKEN", "${{ github.token }}")]
+    Step::run("Install ocelot", script).env("GH_TOKEN", "${{ github.token }}")
 }
 
 /// The lock and the sources that the plan job resolved.

@@ -8,8 +8,11 @@ mod ci;
 mod clean;
 mod components;
 mod copy;
+mod doctor;
 mod explain_layer;
 mod graph;
+mod init;
+mod lint;
 mod list;
 mod oidc;
 mod page;
@@ -37,6 +40,7 @@ use crate::cli::process::Process;
 /// What to print and how to end, if it could not do its work.
 pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Exit, Stop> {
     match command {
+        Command::Init(args) => init::init(process, &args),
         Command::Build(args) => build::build(process, &args),
         Command::Run(args) if args.dry_run => {
             let plan = PlanArgs {
@@ -59,6 +63,8 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Why(args) => why::why(process, &args),
         Command::Log(args) => why::log(process, &args),
         Command::Validate(args) => validate::validate(process, &args),
+        Command::Doctor(args) => doctor::doctor(process, &args),
+        Command::Lint(args) => lint::lint(process, &args),
         Command::List(args) => list::list(process, &args),
         Command::Components(args) => components::components(process, &args),
         Command::CheckConfig(args) => check_config::check_config(process, &args),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::ci::facts::{Asked, Facts};
-use crate::ci::workflow::{Program, workflow as text_of};
+use crate::ci::workflow::{THIS, workflow as text_of};
 use crate::cli::args::{SelectArgs, WorkflowArgs};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
@@ -12,9 +12,6 @@ use crate::cli::selection;
 use crate::cli::settings::settings;
 use crate::project::load::{Request, load};
 use crate::store::atomic;
-
-/// What generated workflows download: the version that generated them.
-const PROGRAM: Program = Program { repository: "ocelot-build/ocelot", version: env!("CARGO_PKG_VERSION") };
 
 /// `ci workflow`.
 ///
@@ -43,7 +40,7 @@ pub(in crate::cli) fn workflow(process: &Process, args: &WorkflowArgs) -> Result
         let told = problems.iter().map(|problem| format!("error: {problem}\n")).collect();
         Stop { exit: Exit::Usage, text: told, annotations: Vec::new() }
     })?;
-    let text = text_of(&facts, &settings.actions, PROGRAM);
+    let text = text_of(&facts, &settings.actions, THIS);
     let stem = Path::new(&args.pipeline).file_stem().unwrap_or_default().to_string_lossy();
     let name = args.out.clone().unwrap_or_else(|| format!(".github/workflows/{stem}.yml"));
     if name == "-" {

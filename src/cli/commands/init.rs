@@ -1,0 +1,160 @@
+//! `init`: the first files of a project.
+
+use std::path::{Path, PathBuf};
+
+use crate::ci::workflow::THIS;
+use crate::cli::args::{InitArgs, TemplateName};
+use crate::cli::commands::print;
+use crate::cli::confirm::{choose, confirm};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::process::Process;
+use crate::init::makefile::Tree;
+use crate::init::{Draft, MAKEFILES, Template, draft, ignore_lines};
+use crate::store::atomic;
+use crate::store::new_files::NewFiles;
+
+const IGNORE: &str = ".gitignore";
+
+/// A pipeline of more files is none that a Makefile could name.
+const MOST_FILES: usize = 200_000;
+
+/// `init`.
+///
+/// # Errors
+/// If a file is there already, or cannot be written; then nothing is.
+pub(in crate::cli) fn init(process: &Process, args: &InitArgs) -> Result<Exit, Stop> {
+    let folder = args.folder.as_ref().map_or_else(|| process.dir.clone(), |folder| process.dir.join(folder));
+    if folder.exists() && !folder.is_dir() {
+        return Err(Stop::usage(format!("{} is no folder", folder.display())));
+    }
+    let makefile = MAKEFILES.into_iter().find(|name| folder.join(name).is_file());
+    let template = template(args, makefile)?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut draft = match template {
+        TemplateName::CollectorLayers => draft(Template::CollectorLayers, &name, THIS),
+        TemplateName::Commands => draft(Template::Commands, &name, THIS),
+        TemplateName::Makefile => from_makefile(&folder, makefile, &name)?,
+    };
+    refuse_what_is_there(&folder, &draft, template)?;
+    let ignored = ignored(&folder)?;
+    if !ignored.is_there {
+        draft.files.push((IGNORE.to_owned(), ignored.whole.clone()));
+    }
+    let mut listed: String = draft.files.iter().map(|(path, _)| format!("  {path}\n")).collect();
+    if ignored.is_there && !ignored.added.is_empty() {
+        listed.push_str(&format!("  {IGNORE}, with {} added\n", ignored.added.join(" and ")));
+    }
+    if !args.yes {
+        print(&format!("In {}:\n{listed}", folder.display()));
+        if !confirm("Write these files?", false)? {
+            print("nothing was written\n");
+            return Ok(Exit::Ok);
+        }
+    }
+    let new = NewFiles::create(&folder, &draft.files).map_err(Stop::environment)?;
+    if ignored.is_there && !ignored.added.is_empty() {
+        atomic::write(&folder.join(IGNORE), ignored.whole.as_bytes(), true)
+            .map_err(|error| Stop::environment(format!("cannot add to {IGNORE}: {error}; nothing was written")))?;
+    }
+    new.keep();
+    let remarks: String = draft.remarks.iter().map(|remark| format!("{remark}\n")).collect();
+    let inside = args.folder.as_ref().map(|folder| format!("cd {folder} && ")).unwrap_or_default();
+    print(&format!("written in {}:\n{listed}{remarks}next: {inside}{}\n", folder.display(), draft.next));
+    Ok(Exit::Ok)
+}
+
+/// The template that was named, or chosen.
+fn template(args: &InitArgs, makefile: Option<&str>) -> Result<TemplateName, Stop> {
+    let likely = if makefile.is_some() { TemplateName::Makefile } else { TemplateName::CollectorLayers };
+    match args.template {
+        Some(template) => Ok(template),
+        None if args.yes => Ok(likely),
+        None => {
+            let choices = [
+                (TemplateName::CollectorLayers, "OpenTelemetry Collector layers for AWS Lambda"),
+                (TemplateName::Commands, "plain commands"),
+                (TemplateName::Makefile, "what the Makefile here does"),
+            ];
+            let is_possible = |name: &TemplateName| *name != TemplateName::Makefile || makefile.is_some();
+            let choices: Vec<_> = choices.into_iter().filter(|(name, _)| is_possible(name)).collect();
+            let first = choices.iter().position(|(name, _)| *name == likely).unwrap_or_default();
+            let texts: Vec<&str> = choices.iter().map(|(_, text)| *text).collect();
+            Ok(choices[choose("What is the project for?", &texts, first)?].0)
+        }
+    }
+}
+
+fn from_makefile(folder: &Path, makefile: Option<&str>, name: &str) -> Result<Draft, Stop> {
+    let Some(file) = makefile else {
+        return Err(Stop::usage(format!("there is no Makefile in {}", folder.display()))
+            .hint("`ocelot init --template commands` begins with an example"));
+    };
+    let bytes =
+        std::fs::read(folder.join(file)).map_err(|error| Stop::usage(format!("cannot read {file}: {error}")))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let tree = files(folder);
+    Ok(draft(Template::Makefile { file, text: &text, tree: &tree }, name, THIS))
+}
+
+fn refuse_what_is_there(folder: &Path, draft: &Draft, template: TemplateName) -> Result<(), Stop> {
+    let is_there = |path: &&str| folder.join(path).symlink_metadata().is_ok();
+    let there: Vec<&str> = draft.files.iter().map(|(path, _)| path.as_str()).filter(is_there).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let listed: String = there.iter().map(|path| format!("  {path}\n")).collect();
+    let mut stop =
+        Stop::usage(format!("nothing was written: in {} there already is\n{}", folder.display(), listed.trim_end()));
+    let pipeline = if template == TemplateName::CollectorLayers { "pipelines/layers.yaml" } else { "pipeline.yaml" };
+    stop = match there.contains(&pipeline) {
+        true => stop.hint("this is a project already; `ocelot validate` says whether it is in order"),
+        false => stop.hint("move these files away first, or name another folder: `ocelot init FOLDER`"),
+    };
+    Err(stop)
+}
+
+/// What `.gitignore` is to be.
+struct Ignored {
+    is_there: bool,
+    whole: String,
+    added: Vec<&'static str>,
+}
+
+fn ignored(folder: &Path) -> Result<Ignored, Stop> {
+    let text = match std::fs::read_to_string(folder.join(IGNORE)) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Stop::environment(format!("cannot read {IGNORE}: {error}; nothing was written"))),
+    };
+    let mut whole = text.clone().unwrap_or_default();
+    let added = ignore_lines(&whole);
+    if !whole.is_empty() && !whole.ends_with('\n') {
+        whole.push('\n');
+    }
+    whole.extend(added.iter().map(|line| format!("{line}\n")));
+    Ok(Ignored { is_there: text.is_some(), whole, added })
+}
+
+/// The files below a folder, relative to it; folders end in `/`. Links are not followed.
+fn files(root: &Path) -> Tree {
+    let mut found = Tree::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(folder) = open.pop().filter(|_| found.len() < MOST_FILES) {
+        for entry in std::fs::read_dir(root.join(&folder)).into_iter().flatten().flatten() {
+            let path = folder.join(entry.file_name());
+            let Some(name) = path.to_str() else { continue };
+            match entry.file_type() {
+                Ok(_) if matches!(name, ".git" | ".ocelot") => {}
+                Ok(kind) if kind.is_dir() => {
+                    found.insert(format!("{name}/"));
+                    open.push(path);
+                }
+                Ok(_) => {
+                    found.insert(name.to_owned());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    found
+}

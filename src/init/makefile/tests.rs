@@ -1,0 +1,188 @@
+//! Makefiles and the pipelines they become.
+
+use super::*;
+
+/// The pipeline of a Makefile without its first comments.
+fn nodes(makefile: &str, files: &[&str]) -> String {
+    let tree: Tree = files.iter().map(|file| (*file).to_owned()).collect();
+    let text = convert("Makefile", "p", makefile, &tree).text;
+    text.split_once("\nname: p\n").unwrap().1.to_owned()
+}
+
+fn remarks(makefile: &str, files: &[&str]) -> Vec<String> {
+    let tree: Tree = files.iter().map(|file| (*file).to_owned()).collect();
+    let text = convert("Makefile", "p", makefile, &tree).text;
+    let (_, list) = text.split_once("not as make has it:\n").unwrap_or(("", ""));
+    list.lines().map_while(|line| line.strip_prefix("# - ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_small_program_becomes_a_node_for_each_file() {
+    let makefile = "\
+CC := gcc
+CFLAGS = -O2 \\
+   -MMD
+OBJ = $(patsubst src/%.c,build/%.o,$(wildcard src/*.c))
+
+.PHONY: all clean check
+all: build/hello
+build/hello: $(OBJ) | build
+\t$(CC) -o $@ $^
+build/%.o: src/%.c | build
+\t@mkdir -p $(@D)
+\t$(CC) $(CFLAGS) -c -o $@ $<
+build:
+\tmkdir -p $@
+check: all
+\t@./build/hello > /dev/null
+\t-cd build; ls
+clean:
+\trm -rf build
+-include $(OBJ:.o=.d)
+";
+    let text = nodes(makefile, &["src/", "src/a.c", "src/b.c"]);
+    let wanted = r#"default: [all]
+
+nodes:
+  # Makefile:7
+  all:
+    group: [build-hello]
+
+  # Makefile:8
+  build-hello:
+    exec:
+      command: [gcc, "-o", build/hello, build/a.o, build/b.o]
+      inputs: [build/a.o, build/b.o]
+      outputs: [build/hello]
+
+  # Makefile:15
+  check:
+    after: [all]
+    exec:
+      command:
+        - sh
+        - "-c"
+        - |
+          set -e
+          (
+          ./build/hello > /dev/null
+          )
+          ( cd build; ls ) || true
+      # Make runs it every time; without this line it runs when an input has changed.
+      class: volatile
+
+  # Makefile:10
+  build-a.o:
+    exec:
+      command: [gcc, "-O2", "-MMD", "-c", "-o", build/a.o, src/a.c]
+      inputs: [src/a.c]
+      outputs: [build/a.o]
+      depfile: build/a.d
+
+  # Makefile:10
+  build-b.o:
+    exec:
+      command: [gcc, "-O2", "-MMD", "-c", "-o", build/b.o, src/b.c]
+      inputs: [src/b.c]
+      outputs: [build/b.o]
+      depfile: build/b.d
+"#;
+    assert_eq!(text, wanted);
+    let remarks = remarks(makefile, &["src/a.c"]);
+    assert_eq!(
+        remarks,
+        [
+            "line 18: `clean`: `ocelot clean` removes what was built",
+            "`src/*.c` has become the files that it matched when this was written",
+        ]
+    );
+}
+
+#[test]
+fn rules_that_make_knows_by_itself_are_known_here() {
+    let text = nodes("main: main.o util.o\nmain.o: main.c util.h\n", &["main.c", "util.c", "util.h"]);
+    for line in [
+        "      command: [cc, main.o, util.o, \"-o\", main]",
+        "      command: [cc, \"-c\", \"-o\", main.o, main.c]",
+        "      inputs: [main.c, util.h]",
+        "      inputs: [util.c]",
+        "  # a rule that make knows by itself",
+        "default: [main]",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn names_and_files_are_told_apart() {
+    let makefile = "test: data.txt\n\t./run-tests\ndata.txt: FORCE\n\tdate > $@\nFORCE:\nrelease: test\n\tfoo ${HOME} $$HOME ../x\n";
+    let text = nodes(makefile, &["run-tests"]);
+    assert!(text.contains("nothing in the recipe names `test`, so it is taken for a name, not a file"), "{text}");
+    assert!(text.contains("command: [date]\n      stdout: data.txt\n"), "{text}");
+    assert_eq!(text.matches("class: volatile").count(), 3, "{text}");
+    assert!(text.contains("\"foo $HOME $HOME ../x\""), "{text}");
+    assert!(!text.contains("FORCE"), "{text}");
+    let text = nodes("x: x.c\n\t$(LINK.c) $^ $(OUTPUT_OPTION)\n", &["x.c"]);
+    assert!(text.contains("command: [cc, x.c, \"-o\", x]"), "{text}");
+}
+
+#[test]
+fn what_is_not_carried_over_is_said_with_its_line() {
+    let makefile = "\
+include other.mk
+x: export A = 1
+ifeq ($(DEBUG),1)
+FLAGS = -g
+else
+FLAGS = -O2
+endif
+define MANY
+a
+endef
+export B = two words
+VERSION := $(shell git describe)
+../up:
+\ttouch ../up
+out.txt: /etc/passwd gone.txt ../up
+\ttool $(FLAGS) $(VERSION) > out.txt
+\ttool $(EXTRA) 'a  b'
+";
+    let told = remarks(makefile, &[]);
+    for (number, start) in [
+        "line 1: `include other.mk`",
+        "line 2: `x: export A = 1`",
+        "line 3: `ifeq ($(DEBUG),1)`",
+        "line 8: `define MANY`",
+        "line 13: `../up` is outside of the project",
+        "`$(DEBUG)` is not set",
+        "`$(EXTRA)` is not set",
+        "`$(shell",
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert!(told[number].starts_with(start), "{start}: {told:?}");
+    }
+    let text = nodes(makefile, &[]);
+    for part in [
+        "`/etc/passwd` is outside of the project, and no input",
+        "`gone.txt` is neither there nor made by a rule, and left out",
+        "env: {B: \"two words\"}",
+        "tool -O2 $(git describe) > out.txt",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn no_text_of_a_makefile_leaves_its_place() {
+    let makefile = "a\u{85}b.txt: x\n\techo \"nodes: {}\u{7}\" > $@\ninclude a\u{2028}nodes: {}\n";
+    let tree = Tree::new();
+    let text = convert("Makefile", "p\nnodes: {}", makefile, &tree).text;
+    assert_eq!(text.lines().filter(|line| line.starts_with("nodes:")).count(), 1, "{text}");
+}
+
+#[test]
+fn a_makefile_of_nothing_is_a_pipeline_of_nothing() {
+    assert_eq!(nodes("", &[]), "\nnodes: {}\n");
+}
