@@ -58,8 +58,17 @@ pub struct Asks {
     pub what: String,
     /// The line of it.
     pub line: usize,
-    /// The name under which a value could be given that answers it, if it is one of AWS.
-    pub secret: Option<String>,
+    /// What could be given so that it is answered.
+    pub remedy: Option<Remedy>,
+}
+
+/// A value of [`SmokeValues`] that answers a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The secret of this name, or the object at `s3://BUCKET/KEY`.
+    Secret(String),
+    /// The variable of this name, with the address of a server that runs.
+    Variable(String),
 }
 
 /// Providers of the collector that read from outside the machine.
@@ -87,7 +96,7 @@ pub fn read(file: &str, text: &str, given: &SmokeValues) -> Result<StartConfig, 
     };
     let (ports, http) = ports(&tree);
     let pointed = pointed(&tree);
-    let asks_outside = asks_outside(text, given).or_else(|| asks_its_server(&names));
+    let asks_outside = asks_outside(text, given).or_else(|| asks_its_server(&tree, &names, given));
     let mut config = StartConfig { ports, http, asks_outside, ..StartConfig::default() };
     config.endpoints = pointed.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
     for signal in Signal::ALL {
@@ -196,7 +205,8 @@ fn asks_outside(text: &str, given: &SmokeValues) -> Option<Asks> {
                 return None;
             }
             let named = secret.as_ref().map_or_else(|| "values".to_owned(), |id| format!("`{id}`"));
-            Some(Asks { what: format!("it asks `{provider}:` for {named} when it starts"), line, secret })
+            let remedy = secret.map(Remedy::Secret);
+            Some(Asks { what: format!("it asks `{provider}:` for {named} when it starts"), line, remedy })
         })
     })
 }
@@ -249,11 +259,26 @@ fn expanded(text: &str, env: &BTreeMap<String, String>) -> String {
     text
 }
 
-fn asks_its_server(names: &ConfigNames) -> Option<Asks> {
+/// The first exporter that does not start without its server. Whoever gives its address for the start says that one runs
+/// there.
+fn asks_its_server(tree: &Tree<'_>, names: &ConfigNames, given: &SmokeValues) -> Option<Asks> {
+    let address = |id: &str| {
+        let exporters = tree.get("exporters").map(Tree::entries).unwrap_or_default();
+        let named = exporters.iter().find(|entry| entry.key.as_str() == id)?;
+        variable(named.value.get("endpoint")?.as_str()?)
+    };
     let mut used = names.pipelines.iter().flat_map(|pipeline| &pipeline.exporters);
-    let asking = used.find(|exporter| ASKING.contains(&exporter.id.split('/').next().unwrap_or_default()))?;
-    let what = format!("exporter `{}` asks its server when it starts", asking.id);
-    Some(Asks { what, line: asking.mark, secret: None })
+    used.find_map(|exporter| {
+        if !ASKING.contains(&exporter.id.split('/').next()?) {
+            return None;
+        }
+        let address = address(&exporter.id);
+        if address.as_ref().is_some_and(|name| given.env.contains_key(name)) {
+            return None;
+        }
+        let what = format!("exporter `{}` asks its server when it starts", exporter.id);
+        Some(Asks { what, line: exporter.mark, remedy: address.map(Remedy::Variable) })
+    })
 }
 
 #[cfg(test)]
@@ -294,7 +319,10 @@ mod tests {
     }
 
     fn asked(text: &str, given: &SmokeValues) -> Option<(usize, Option<String>)> {
-        asks_outside(text, given).map(|asks| (asks.line, asks.secret))
+        asks_outside(text, given).map(|asks| match asks.remedy {
+            Some(Remedy::Secret(id)) => (asks.line, Some(id)),
+            _ => (asks.line, None),
+        })
     }
 
     #[test]
@@ -339,8 +367,15 @@ mod tests {
         let used = config(defined, "").replace("exporters: [debug]", "exporters: [debug, clickhouse/main]");
         let line = used.lines().count();
         let what = "exporter `clickhouse/main` asks its server when it starts".to_owned();
-        let expected = Asks { what, line, secret: None };
+        let expected = Asks { what: what.clone(), line, remedy: None };
         assert_eq!(read("c", &used, &SmokeValues::default()).unwrap().asks_outside, Some(expected));
+        let pointed =
+            used.replace("clickhouse/main:\n", "clickhouse/main: {endpoint: '${env:SERVER:-tcp://x:9000}'}\n");
+        let expected = Asks { what, line, remedy: Some(Remedy::Variable("SERVER".into())) };
+        assert_eq!(read("c", &pointed, &SmokeValues::default()).unwrap().asks_outside, Some(expected));
+        let env = BTreeMap::from([("SERVER".to_owned(), "tcp://y:9000".to_owned())]);
+        let given = SmokeValues { env, ..SmokeValues::default() };
+        assert_eq!(read("c", &pointed, &given).unwrap().asks_outside, None, "somebody says that it runs there");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::layer::hashes::Sha256Sum;
 use crate::layer::inspection::{BINARY, CONFIG, Claims, Inspection, components_of, inspect};
 use crate::layer::provenance::OUTPUT as PROVENANCE;
 use crate::layer::sbom::{self, Subject};
-use crate::layer::start_config;
+use crate::layer::start_config::{self, Remedy};
 
 /// The outputs that say what is linked in.
 pub(in crate::exec) const CYCLONEDX: &str = "cyclonedx";
@@ -111,12 +111,13 @@ fn claims(facts: &BTreeMap<String, String>) -> Result<Claims<'_>, WorkError> {
     })
 }
 
-/// What to write so that a secret is answered.
-fn give(distribution: &str, id: &str) -> String {
-    let id = id.replace('\'', "\'\'");
-    format!(
-        " (to answer it, add to `{distribution}` in config/distributions.yaml: `smoke: {{secrets: {{'{id}': VALUE}}}}`)"
-    )
+/// What to write so that a question is answered.
+fn give(distribution: &str, remedy: &Remedy) -> String {
+    let value = match remedy {
+        Remedy::Secret(id) => format!("secrets: {{'{}': VALUE}}", id.replace('\'', "''")),
+        Remedy::Variable(name) => format!("env: {{{name}: ADDRESS}}"),
+    };
+    format!(" (to answer it, add to `{distribution}` in config/distributions.yaml: `smoke: {{{value}}}`)")
 }
 
 /// A configuration of the project with which the layer has to start as well.
@@ -202,8 +203,8 @@ fn start(
     let start = start_config::read(file, config, &k.given).map_err(|errors| WorkError::Invalid(errors.join("\n")))?;
     let hindrance = match (&start.asks_outside, job.smoke) {
         (Some(asks), _) => {
-            let remedy = asks.secret.as_ref().map(|id| give(job.fact(LAYER, "distribution").unwrap_or_default(), id));
-            let remedy = remedy.unwrap_or_default();
+            let distribution = job.fact(LAYER, "distribution").unwrap_or_default();
+            let remedy = asks.remedy.as_ref().map(|remedy| give(distribution, remedy)).unwrap_or_default();
             Some(format!("{file}:{}: {}, and nobody answers here{remedy}", asks.line, asks.what))
         }
         (None, Mode::None) => Some(format!(
