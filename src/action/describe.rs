@@ -50,8 +50,9 @@ fn schema(kind: &Kind) -> u32 {
         Kind::Exec(_) | Kind::Resolve(_) | Kind::Publish(_) | Kind::Report(_) | Kind::Release(_) | Kind::Group => 1,
         // 2: they say what a layer's provenance names.
         Kind::Clone(_) | Kind::Overlay(_) | Kind::Build(_) | Kind::Package(_) => 2,
-        // 2: the layer is started. 3: its provenance is passed on. 4: it asks the check, and not AWS.
-        Kind::Check(_) => 4,
+        // 2: the layer is started. 3: its provenance is passed on. 4: it asks the check, and not AWS. 5: it is started too
+        // where an exporter asks a server that is named.
+        Kind::Check(_) => 5,
     }
 }
 

@@ -4,6 +4,8 @@
 //!
 //! A few turns are part of the suite; `OCELOT_SOAK_MINUTES=30 cargo test --test it soak -- --nocapture` goes on for that long.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -14,8 +16,11 @@ use crate::support::Space;
 const TURNS: u64 = 25;
 const SPACES: usize = 3;
 const INPUTS: usize = 6;
-/// Contents that an input may have: few, so that the cache has an end.
+/// Contents that an input may have: few, so that states come again.
 const CONTENTS: u64 = 5;
+
+/// More than a node's record takes, in bytes.
+const RECORD: u64 = 2048;
 
 /// A stream of numbers that is the same each time.
 struct Dice(u64);
@@ -95,16 +100,28 @@ impl Work {
         }
     }
 
-    fn check(&self, turn: u64) {
+    /// Compares all outputs with what they have to be, and notes those that were not `seen` before; their bytes.
+    fn check(&self, turn: u64, seen: &mut BTreeSet<u64>) -> u64 {
         let copy = |n: usize| content(n % INPUTS, self.values[n % INPUTS]);
-        let mut all = String::new();
+        let (mut all, mut new) = (String::new(), 0);
+        let mut note = |text: &str| {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            if seen.insert(hasher.finish()) {
+                new += text.len() as u64;
+            }
+        };
         for n in 0..INPUTS {
             assert!(self.space.read(&format!("copy{n}")) == copy(n), "turn {turn}: copy{n}");
             let join = copy(n) + &copy(n + 1);
             assert!(self.space.read(&format!("join{n}")) == join, "turn {turn}: join{n}");
+            note(&copy(n));
+            note(&join);
             all.push_str(&join);
         }
         assert!(self.space.read("all") == all, "turn {turn}: all");
+        note(&all);
+        new
     }
 }
 
@@ -147,7 +164,7 @@ fn soak() {
     }
     let mut dice = Dice(minutes.unwrap_or(1));
     let (mut turn, mut kills, mut twins, mut collections) = (0, 0, 0, 0);
-    let mut largest = 0;
+    let (mut largest, mut seen, mut contents) = (0, BTreeSet::new(), 0);
     while end.map_or(turn < TURNS, |end| Instant::now() < end) {
         turn += 1;
         let at = dice.pick(SPACES);
@@ -178,7 +195,7 @@ fn soak() {
             child.wait().expect("it ends");
         }
         let _ = work.space.run(&["run"]).status(0);
-        work.check(turn);
+        contents += work.check(turn, &mut seen);
         assert_eq!(work.space.build(&[]).ran, 0, "turn {turn}: a repeat does nothing");
         assert_eq!(processes_in(&work.space.root()), 0, "turn {turn}: a process is left");
         for folder in ["tmp", "work"] {
@@ -192,12 +209,13 @@ fn soak() {
     let _ = works[0].space.run(&["cache", "verify"]).status(0);
     let _ = works[0].space.run(&["cache", "gc"]).status(0);
     let (files, bytes) = files_below(&works[0].space.cache().join("ocelot/v1/store"));
-    // All contents that there can be, a record for each, and what runs have printed.
-    assert!(bytes < 64 << 20, "the cache has {bytes} bytes");
     let descriptors = std::fs::read_dir("/proc/self/fd").expect("/proc").count();
     let line = format!(
         "soak: {turn} turns, {kills} kills, {twins} twins, {collections} collections; 0 wrong; state at most {largest} \
-         bytes, cache {bytes} bytes in {files} files, {descriptors} descriptors here\n"
+         bytes; {contents} bytes of different outputs, cache {bytes} bytes in {files} files; {descriptors} descriptors here\n"
     );
     std::io::stderr().write_all(line.as_bytes()).ok();
+    // Every output once, and for each turn at most a record of each node, and what it printed.
+    let records = turn * (2 * INPUTS as u64 + 1) * RECORD;
+    assert!(bytes < contents + records + (1 << 20), "the cache has {bytes} bytes for {contents} of outputs");
 }
