@@ -9,6 +9,8 @@ use crate::graph::node::{Kind, Node};
 /// The measurements of a layer that was started: milliseconds to its first `event/next`, and resident bytes.
 pub(in crate::exec) const INIT_MS: &str = "init-ms";
 pub(in crate::exec) const MEMORY: &str = "memory-bytes";
+/// The fact that says on what processor they were measured.
+pub(in crate::exec) const MEASURED: &str = "measured";
 /// Begins the measurements that say how many bytes of code a module has.
 pub(in crate::exec) const CODE: &str = "code-bytes ";
 /// How many modules are measured and shown.
@@ -25,7 +27,7 @@ pub fn over(node: &Node, result: Option<&ActionResult>) -> Option<String> {
 fn judge(check: &Check, result: &ActionResult, name: &str) -> Option<String> {
     let fact = |name: &str| result.fact(name).and_then(|value| value.parse::<u64>().ok());
     // What an emulated processor takes says nothing of Lambda.
-    let is_native = result.fact("smoke") == Some(Mode::Native.name());
+    let is_native = result.fact(MEASURED) == Some(Mode::Native.name());
     let measured = |name: &str| result.measurements.get(name).copied().filter(|_| is_native);
     let all = [
         ("zip", fact("zip-size"), check.budgets.zip, "bytes"),
@@ -77,7 +79,7 @@ mod tests {
 
     fn told(budgets: Budgets, smoke: &str) -> Option<String> {
         let check = Check { budgets, ..Check::default() };
-        let pairs = [("zip-size", "1000"), ("unzipped-size", "5000"), ("smoke", smoke)];
+        let pairs = [("zip-size", "1000"), ("unzipped-size", "5000"), (MEASURED, smoke), ("smoke", "none")];
         let facts = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let sizes = [(INIT_MS, 90), (MEMORY, 700), ("code-bytes a.org/a", 5), ("code-bytes b.org/b", 70)];
         let measurements = sizes.map(|(name, value)| (name.to_owned(), value)).into();

@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -122,6 +123,7 @@ impl WorkspaceLock {
         me: &Holder,
         on_wait: &mut dyn FnMut(&Waiting) -> ControlFlow<()>,
     ) -> Result<Self, LockError> {
+        let mut was_looked_at = false;
         let io_error = |what| move |source| LockError::Io { what, path: path.to_owned(), source };
         loop {
             let file = match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
@@ -142,6 +144,12 @@ impl WorkspaceLock {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let waiting = Waiting::read(&file);
+                    if mode == Mode::NoWait && !was_looked_at {
+                        // It may be no run, but somebody who asks whether there is one ([`held`]) and is gone at once.
+                        was_looked_at = true;
+                        std::thread::sleep(LOOK);
+                        continue;
+                    }
                     if mode == Mode::NoWait {
                         return Err(LockError::Held { path: path.to_owned(), waiting });
                     }
@@ -236,6 +244,9 @@ pub fn held(path: &Path) -> Option<Waiting> {
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
+
+/// How long [`held`] may have the lock for itself, and far longer than it does.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Long enough for any command line worth showing.
 const LONGEST_TEXT: usize = 4096;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::action::result::{Content, FileContent, Output};
 use crate::exec::api::{Job, Log, Produced, WorkError, World};
-use crate::exec::budget::{CODE, INIT_MS, MEMORY, PARTS};
+use crate::exec::budget::{CODE, INIT_MS, MEASURED, MEMORY, PARTS};
 use crate::exec::kinds::blob;
 use crate::exec::kinds::package::{BUILD_MS, LAYER};
 use crate::exec::smoke::{self, Mode, Proof, Smoke};
@@ -58,7 +58,7 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
         let sizes = code_size::of_elf(BINARY, binary, info).unwrap_or_default();
         measurements.extend(sizes.into_iter().take(PARTS).map(|size| (format!("{CODE}{}", size.module), size.bytes)));
     }
-    let mut started = Mode::None;
+    let mut started = Started::default();
     // What is wrong to the eye would only be told once more, and worse.
     if found.errors.is_empty() {
         started = start_all(world, job, k, &examples, &mut found, &mut measurements, log)?;
@@ -76,7 +76,8 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
         ("sha256", sha256.to_hex()),
         ("verdict", "passed".to_owned()),
         ("findings", found.warnings.join("\n")),
-        ("smoke", started.to_string()),
+        ("smoke", started.weakest.to_string()),
+        (MEASURED, started.measured.to_string()),
     ] {
         facts.insert(name.to_owned(), value);
     }
@@ -152,14 +153,16 @@ fn start_all(
     found: &mut Inspection,
     measurements: &mut BTreeMap<String, u64>,
     log: &mut dyn Log,
-) -> Result<Mode, WorkError> {
-    let (Some(binary), Some(config)) = (found.binary.take(), found.config.take()) else { return Ok(Mode::None) };
-    let mut weakest = Mode::Native;
+) -> Result<Started, WorkError> {
+    let (Some(binary), Some(config)) = (found.binary.take(), found.config.take()) else {
+        return Ok(Started::default());
+    };
+    let mut started = Started { weakest: Mode::Native, measured: Mode::None };
     let packaged = Configuration { file: CONFIG, text: &config, starts: smoke::STARTS };
     let others = examples.iter().map(|example| Configuration { file: &example.path, text: &example.text, starts: 1 });
     for configuration in std::iter::once(packaged).chain(others) {
         let (mode, proof) = start(world, job, k, &binary, &configuration, log)?;
-        weakest = weakest.min(mode);
+        started.weakest = started.weakest.min(mode);
         let is_well = proof.errors.is_empty();
         found.errors.extend(proof.errors);
         if configuration.file != CONFIG {
@@ -168,6 +171,7 @@ fn start_all(
             }
             continue;
         }
+        started.measured = mode;
         for (name, value) in [(INIT_MS, proof.init_ms), (MEMORY, proof.memory)] {
             measurements.extend(value.map(|value| (name.to_owned(), value)));
         }
@@ -180,7 +184,16 @@ fn start_all(
             break;
         }
     }
-    Ok(weakest)
+    Ok(started)
+}
+
+/// How a layer was started.
+#[derive(Clone, Copy, Debug, Default)]
+struct Started {
+    /// With the configuration for which least could be done: what is proven is proven for all of them.
+    weakest: Mode,
+    /// With the packaged one, whose time and memory are measured.
+    measured: Mode,
 }
 
 /// What the layer is started with, and how often.

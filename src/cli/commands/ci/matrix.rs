@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::action::verdict::Verdict;
+use crate::action::verdict::{Reason, Verdict};
 use crate::base::id::NodeId;
 use crate::ci::matrix::{AllJobs, Entry, waves};
 use crate::cli::args::MatrixArgs;
@@ -61,8 +61,12 @@ pub(in crate::cli) fn matrix(process: &Process, args: &MatrixArgs) -> Result<Exi
         plan = verdicts(process, &mut workspace)?;
     }
     let dirty = |id: &NodeId| {
-        let decided = plan.decisions[id.index()].as_ref().map(|decision| decision.verdict);
-        let acts = matches!(decided, Some(Verdict::Run | Verdict::MayRun | Verdict::Ask));
+        let decided = plan.decisions[id.index()].as_ref();
+        // What is over budget runs nothing, but has a job: there the workflow has to end red.
+        let acts = decided.is_some_and(|decision| {
+            matches!(decision.verdict, Verdict::Run | Verdict::MayRun | Verdict::Ask)
+                || matches!(decision.reason, Reason::OverBudget { .. })
+        });
         acts && does_work(workspace.session.graph.node(*id))
     };
     let entries: BTreeSet<Entry> = listed.iter().filter(|id| dirty(id)).map(|id| entry(&workspace, *id)).collect();

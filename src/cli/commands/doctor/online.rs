@@ -7,6 +7,7 @@ use crate::cli::process::Process;
 use crate::exec::registries::Registries;
 use crate::outside::registry::{ErrorKind, LayerId};
 use crate::project::around::REGIONS;
+use crate::project::params::session_region;
 use crate::spec::config::RegionsFile;
 
 /// A name that nobody publishes under: only whether there is an answer matters.
@@ -18,8 +19,10 @@ pub(super) fn ask(process: &Process) -> Vec<Finding> {
         Ok(aws) => aws,
         Err(error) => return vec![Finding::wrong("credentials", error.to_string(), "see docs/publishing.md")],
     };
-    let near = process.env.get("AWS_REGION").map_or("us-east-1", String::as_str);
-    let account = match aws.account(near) {
+    let (env, read) = (|name: &str| process.env.get(name).cloned(), |file: &str| std::fs::read_to_string(file).ok());
+    // Another partition knows nothing of these credentials.
+    let near = session_region(&env, &read).unwrap_or_else(|_| "us-east-1".to_owned());
+    let account = match aws.account(&near) {
         Ok(account) => account,
         Err(error) => {
             let fix = "sign in as for any AWS tool, or name a profile with `--profile`";

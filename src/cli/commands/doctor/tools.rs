@@ -87,7 +87,13 @@ fn said(process: &Process, program: &Path, args: &[&str]) -> Result<String, Stri
     let spec = CommandSpec {
         program: program.to_owned(),
         args: args.iter().map(Into::into).collect(),
-        env: process.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        // The one on PATH, and no other that a `go.mod` here would have it fetch.
+        env: process
+            .env
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .chain([("GOTOOLCHAIN".into(), "local".into())])
+            .collect(),
         dir: process.dir.clone(),
         timeout: Some(PATIENCE),
         stdout_file: None,
