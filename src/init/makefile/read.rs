@@ -127,7 +127,8 @@ impl Reader<'_> {
         match word {
             "include" | "-include" | "sinclude" => {
                 // Files that a compiler writes are what `depfile:` is for.
-                if !(rest.contains(".d") || rest.to_lowercase().contains("dep")) {
+                let files = self.makefile.variables.expand(rest, None);
+                if !files.split_whitespace().all(|file| file.ends_with(".d")) {
                     self.leave_out(number, format!("`{line}`: the included file is not read"));
                 }
             }
@@ -180,7 +181,8 @@ impl Reader<'_> {
             "else" => {
                 let Some((was, taken)) = self.branches.pop() else { return true };
                 let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-                if word.is_empty() {
+                if !matches!(word, "ifdef" | "ifndef" | "ifeq" | "ifneq") {
+                    // Make warns of any other word behind `else`, and goes on without it.
                     self.branches.push((!was && !taken, true));
                 } else {
                     self.condition(number, word, rest.trim(), counts);

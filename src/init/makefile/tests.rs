@@ -57,7 +57,6 @@ nodes:
 
   # Makefile:15
   check:
-    after: [all]
     exec:
       command:
         - sh
@@ -67,7 +66,10 @@ nodes:
           (
           ./build/hello > /dev/null
           )
-          ( cd build; ls ) || true
+          (
+          cd build; ls
+          ) || true
+      inputs: [build/hello]
       # Make runs it every time; without this line it runs when an input has changed.
       class: volatile
 
@@ -185,4 +187,51 @@ fn no_text_of_a_makefile_leaves_its_place() {
 #[test]
 fn a_makefile_of_nothing_is_a_pipeline_of_nothing() {
     assert_eq!(nodes("", &[]), "\nnodes: {}\n");
+}
+
+#[test]
+fn what_a_group_stands_for_is_an_input_of_what_needs_it() {
+    let makefile = "\
+out/x: parts
+\ttool > $@
+parts: more a.txt out/y
+more: b.txt
+out/y: b.txt
+\ttool -y > $@
+out/z: c.h
+\ttool -z > $@
+c.h: d.h
+out/w: setup
+\ttool -w > $@
+.PHONY: setup parts
+setup:
+\tdownload
+";
+    let text = nodes(makefile, &["a.txt", "b.txt", "c.h", "d.h"]);
+    for part in [
+        "command: [tool]\n      inputs: [b.txt, a.txt, out/y]\n      stdout: out/x\n\n",
+        "inputs: [c.h, d.h]\n      stdout: out/z\n\n",
+        "    after: [setup]\n    exec:\n      command: [tool, \"-w\"]\n      stdout: out/w\n      # Make runs it every time",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_folder_in_which_nothing_is_built_is_told() {
+    let told = remarks("all: out/x dirs\nout/x: in\n\tcp in $@\ndirs:\n\tmkdir -p out cache/deep ./logs/\n", &["in"]);
+    assert_eq!(told, ["line 4: `dirs`: nothing is built in cache/deep, logs, so it is not made"]);
+    assert!(remarks("out/x: in | out\n\tcp in $@\nout:\n\tmkdir -p $@\n", &["in"]).is_empty());
+}
+
+#[test]
+fn only_files_that_a_compiler_writes_are_included_in_silence() {
+    let told = remarks("D = a.d b.d\n-include $(D) c.d\n-include deps.mk\ninclude a.d x.dat\n", &[]);
+    assert_eq!(
+        told,
+        [
+            "line 3: `-include deps.mk`: the included file is not read",
+            "line 4: `include a.d x.dat`: the included file is not read",
+        ]
+    );
 }
