@@ -51,6 +51,7 @@ pub(in crate::cli) fn init(process: &Process, args: &InitArgs) -> Result<Exit, S
             return Ok(Exit::Ok);
         }
     }
+    ignored.check_unchanged(&folder)?;
     let new = NewFiles::create(&folder, &draft.files).map_err(Stop::environment)?;
     if ignored.is_there && !ignored.added.is_empty() {
         atomic::write(&folder.join(IGNORE), ignored.whole.as_bytes(), true)
@@ -114,13 +115,29 @@ fn refuse_what_is_there(folder: &Path, draft: &Draft, template: TemplateName) ->
 }
 
 /// What `.gitignore` is to be.
+#[derive(PartialEq, Eq)]
 struct Ignored {
     is_there: bool,
     whole: String,
     added: Vec<&'static str>,
 }
 
+impl Ignored {
+    /// Refuses to replace what somebody else wrote while the question stood.
+    fn check_unchanged(&self, folder: &Path) -> Result<(), Stop> {
+        if ignored(folder)? == *self {
+            return Ok(());
+        }
+        Err(Stop::environment(format!("{IGNORE} has changed meanwhile; nothing was written"))
+            .hint("start `ocelot init` again"))
+    }
+}
+
 fn ignored(folder: &Path) -> Result<Ignored, Stop> {
+    if folder.join(IGNORE).symlink_metadata().is_ok_and(|is| is.is_symlink()) {
+        return Err(Stop::usage(format!("{IGNORE} is a link, which is not followed; nothing was written"))
+            .hint("put a file in its place"));
+    }
     let text = match std::fs::read_to_string(folder.join(IGNORE)) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -157,4 +174,22 @@ fn files(root: &Path) -> Tree {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignore_lines_that_somebody_else_wrote_meanwhile_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(IGNORE);
+        let before = ignored(dir.path()).ok().unwrap();
+        assert!(before.check_unchanged(dir.path()).is_ok());
+        std::fs::write(&file, "").unwrap();
+        assert!(before.check_unchanged(dir.path()).is_err());
+        let before = ignored(dir.path()).ok().unwrap();
+        std::fs::write(&file, "*.tmp\n").unwrap();
+        assert!(before.check_unchanged(dir.path()).is_err());
+    }
 }
