@@ -100,6 +100,9 @@ fn with_patterns(makefile: &mut Makefile<'_>) -> IndexMap<String, Rule> {
             }
             // `$<` is the first of the rule with the recipe.
             let later = std::mem::replace(&mut known.prerequisites, rule.prerequisites.clone());
+            if !makefile.variables.budget.bytes(later.len()) {
+                break;
+            }
             known.prerequisites.extend(later);
             (known.line, known.stem, known.recipe) = (rule.line, rule.stem.clone(), rule.recipe.clone());
         } else {
@@ -117,7 +120,9 @@ fn with_patterns(makefile: &mut Makefile<'_>) -> IndexMap<String, Rule> {
         if !seen.insert(target.clone()) || has_recipe || is_other_output || makefile.phony.contains(&target) {
             continue;
         }
-        let Some(found) = by_pattern(makefile, &made, &target, LONGEST_CHAIN) else { continue };
+        // What is there needs no chain to make it.
+        let longest = if makefile.variables.tree.contains(&target) { 1 } else { LONGEST_CHAIN };
+        let Some(found) = by_pattern(makefile, &made, &target, longest) else { continue };
         open.extend(needed(&found));
         let rule = rules.entry(target).or_insert_with(|| Rule { line: found.line, ..Rule::default() });
         let own = std::mem::take(&mut rule.prerequisites);
@@ -131,6 +136,9 @@ fn with_patterns(makefile: &mut Makefile<'_>) -> IndexMap<String, Rule> {
 /// The first pattern rule that fits a target and whose prerequisites are there or can be made.
 fn by_pattern(makefile: &Makefile<'_>, made: &BTreeSet<String>, target: &str, depth: u32) -> Option<Rule> {
     let fits = |rule: &Rule| {
+        if !makefile.variables.budget.steps(1) {
+            return None;
+        }
         let pattern = rule.targets.first()?;
         // A pattern without a folder is about the name alone.
         let (folder, file) = target.rfind('/').map_or(("", target), |at| target.split_at(at + 1));
@@ -198,16 +206,16 @@ fn folders(makefile: &mut Makefile<'_>, target: &str, rule: &Rule) -> Vec<String
 fn names<'t>(targets: impl Iterator<Item = &'t String>) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     let mut taken = BTreeSet::new();
+    let mut numbers = BTreeMap::new();
     for target in targets {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let name: String = target.chars().map(|c| if fits(c) { c } else { '-' }).collect();
         let name = Some(name.trim_start_matches(['-', '.']).to_owned()).filter(|name| !name.is_empty());
         let base = name.unwrap_or_else(|| "target".to_owned());
         let mut name = base.clone();
-        for number in 2.. {
-            if taken.insert(name.clone()) {
-                break;
-            }
+        let number = numbers.entry(base.clone()).or_insert(1_u32);
+        while !taken.insert(name.clone()) {
+            *number += 1;
             name = format!("{base}-{number}");
         }
         names.insert(target.clone(), name);
@@ -296,7 +304,7 @@ impl Around<'_> {
         let mut seen = BTreeSet::new();
         let mut is_empty = true;
         while let Some(word) = open.pop() {
-            if !seen.insert(word) {
+            if !seen.insert(word) || !makefile.variables.budget.bytes(word.len()) {
                 continue;
             }
             match self.look_up(word) {

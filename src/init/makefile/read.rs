@@ -105,6 +105,10 @@ impl Reader<'_> {
     }
 
     fn line(&mut self, number: usize, line: &str) {
+        self.makefile.variables.budget.bytes(self.branches.len());
+        if self.makefile.variables.budget.is_spent() {
+            return;
+        }
         let counts = self.branches.iter().all(|(counts, _)| *counts);
         if self.in_define {
             self.in_define = line.trim() != "endef";
@@ -206,6 +210,9 @@ impl Reader<'_> {
     }
 
     fn recipe_line(&mut self, line: &str) {
+        if !self.makefile.variables.budget.bytes(self.open.len().saturating_mul(line.len())) {
+            return;
+        }
         for (is_pattern, at) in &self.open {
             let rules = if *is_pattern { &mut self.makefile.patterns } else { &mut self.makefile.rules };
             rules[*at].recipe.get_or_insert_default().push(line.to_owned());
@@ -248,6 +255,12 @@ impl Reader<'_> {
             recipe: recipe.map(|line| vec![line.to_owned()]),
             stem: String::new(),
         };
+        // Each target has all of it.
+        let words = rule.prerequisites.iter().chain(&rule.order_only).chain(&pattern);
+        let each = words.map(|word| word.len() + 1).sum::<usize>();
+        if !self.makefile.variables.budget.bytes(targets.len().saturating_mul(each)) {
+            return;
+        }
         if is_grouped {
             return self.add(Rule { targets, ..rule });
         }

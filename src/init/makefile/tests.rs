@@ -5,13 +5,13 @@ use super::*;
 /// The pipeline of a Makefile without its first comments.
 fn nodes(makefile: &str, files: &[&str]) -> String {
     let tree: Tree = files.iter().map(|file| (*file).to_owned()).collect();
-    let text = convert("Makefile", "p", makefile, &tree).text;
+    let text = convert("Makefile", "p", makefile, &tree).unwrap().text;
     text.split_once("\nname: p\n").unwrap().1.to_owned()
 }
 
 fn remarks(makefile: &str, files: &[&str]) -> Vec<String> {
     let tree: Tree = files.iter().map(|file| (*file).to_owned()).collect();
-    let text = convert("Makefile", "p", makefile, &tree).text;
+    let text = convert("Makefile", "p", makefile, &tree).unwrap().text;
     let (_, list) = text.split_once("not as make has it:\n").unwrap_or(("", ""));
     list.lines().map_while(|line| line.strip_prefix("# - ")).map(str::to_owned).collect()
 }
@@ -180,7 +180,7 @@ out.txt: /etc/passwd gone.txt ../up
 fn no_text_of_a_makefile_leaves_its_place() {
     let makefile = "a\u{85}b.txt: x\n\techo \"nodes: {}\u{7}\" > $@\ninclude a\u{2028}nodes: {}\n";
     let tree = Tree::new();
-    let text = convert("Makefile", "p\nnodes: {}", makefile, &tree).text;
+    let text = convert("Makefile", "p\nnodes: {}", makefile, &tree).unwrap().text;
     assert_eq!(text.lines().filter(|line| line.starts_with("nodes:")).count(), 1, "{text}");
 }
 
@@ -234,4 +234,30 @@ fn only_files_that_a_compiler_writes_are_included_in_silence() {
             "line 4: `include a.d x.dat`: the included file is not read",
         ]
     );
+}
+
+#[test]
+fn what_grows_without_end_is_refused() {
+    let doubled: String = (1..60).map(|n| format!("A{n} = $(A{0})$(A{0})\n", n - 1)).collect();
+    let words = "a ".repeat(40_000);
+    let chain: String = (0..40).map(|n| format!("%: %.{n}\n\ttouch $@\n")).collect();
+    for makefile in [
+        format!("A0 = \n{doubled}x: $(A59)\n"),
+        format!("A0 := some text\n{}x: $(A59)\n", doubled.replace(" = ", " := ")),
+        format!("W := {words}\nX := $(addprefix {},$(W))\n", "b".repeat(40_000)),
+        format!("W := {words}\nX := $(subst a,$(W),$(W))\n"),
+        format!("W := {words}\nX := $(filter $(W),$(W))\n"),
+        format!("{words}: {words}\n"),
+        format!("{chain}all: gone\n"),
+        "ifdef A\n".repeat(20_000),
+    ] {
+        assert!(convert("Makefile", "p", &makefile, &Tree::new()).is_err(), "{:.60}", makefile);
+    }
+}
+
+#[test]
+fn else_of_many_words_is_one() {
+    let makefile = format!("ifdef A\nelse {}\nB = b\nendif\nx:\n\techo $(B) > x\n", "else ".repeat(100_000));
+    let text = nodes(&makefile, &[]);
+    assert!(text.contains("[echo, b]"), "{text}");
 }
