@@ -42,4 +42,5 @@ targets! {
     build_constraint: "build-constraint",
     go_mod: "go-mod",
     go_sum: "go-sum",
+    makefile: "makefile",
 }

@@ -6,7 +6,7 @@ use crate::base::diag::{Diagnostic, SourceMap};
 use crate::ci::facts::{Asked, Facts};
 use crate::ci::workflow::{Program, plain, workflow};
 use crate::ci::yaml::scalar;
-use crate::init::makefile::Tree;
+use crate::init::makefile::{TooLarge, Tree};
 use crate::spec::config::{DistributionsFile, RegionsFile, SettingsFile};
 use crate::spec::pipeline::PipelineFile;
 use crate::spec::yaml::{Limits, read};
@@ -60,15 +60,18 @@ pub struct Draft {
 
 /// The files of a new project called `name`.
 ///
+/// # Errors
+/// If a Makefile comes to more than is read.
+///
 /// # Panics
 /// If a template of ours is wrong; a test makes each.
-pub fn draft(template: Template<'_>, name: &str, program: Program) -> Draft {
+pub fn draft(template: Template<'_>, name: &str, program: Program) -> Result<Draft, TooLarge> {
     let name = layer_name(name);
     let schemas = format!("https://raw.githubusercontent.com/{}/v{}/docs/schema", program.repository, program.version);
     let filled = |text: &str| text.replace("{{schemas}}", &schemas).replace("{{name}}", &scalar(&name));
     let ours = |text: &str| text.replace("../docs/schema", &schemas);
     let file = |path: &str, text: String| (path.to_owned(), text);
-    match template {
+    Ok(match template {
         Template::CollectorLayers => {
             let files = vec![
                 file("pipelines/layers.yaml", filled(LAYERS)),
@@ -94,7 +97,7 @@ pub fn draft(template: Template<'_>, name: &str, program: Program) -> Draft {
             next: "ocelot run",
         },
         Template::Makefile { file: makefile, text, tree } => {
-            let made = makefile::convert(makefile, &name, text, tree);
+            let made = makefile::convert(makefile, &name, text, tree)?;
             let head = format!("# yaml-language-server: $schema={schemas}/pipeline.json\n#\n");
             let remark = match made.left_out {
                 0 => format!("{makefile}: {} nodes, everything was carried over", made.nodes),
@@ -113,7 +116,7 @@ pub fn draft(template: Template<'_>, name: &str, program: Program) -> Draft {
                 next: "ocelot plan",
             }
         }
-    }
+    })
 }
 
 /// The lines that `.gitignore` lacks; `there` is its text.
@@ -191,7 +194,7 @@ mod tests {
         let tree = Tree::new();
         let makefile = Template::Makefile { file: "Makefile", text: "a:\n\techo\n", tree: &tree };
         for template in [Template::CollectorLayers, Template::Commands, makefile] {
-            for (path, text) in draft(template, "p", program).files {
+            for (path, text) in draft(template, "p", program).unwrap().files {
                 assert!(!text.contains("{{name") && !text.contains("{{schemas") && text.ends_with('\n'), "{path}");
                 let has_schema = path.ends_with(".yaml") && !path.contains("/examples/");
                 let names = text.starts_with("# yaml-language-server: $schema=https://");

@@ -25,20 +25,25 @@ impl NewFiles {
     /// Makes files with these texts below `root`, and the folders on the way, `root` too.
     ///
     /// # Errors
-    /// If any cannot be made, or is there already. A process that is killed meanwhile may leave some; none is half-written
+    /// If any cannot be made, or is there already, or a folder below `root` is a link: it could lead anywhere. A process that is killed meanwhile may leave some; none is half-written
     /// in place of an older one.
     pub fn create(root: &Path, files: &[(String, String)]) -> Result<Self, NewFilesError> {
         let mut new = Self::default();
         for (path, text) in files {
             let path = root.join(path);
-            if let Err(source) = new.create_one(&path, text) {
+            if let Err(source) = new.create_one(root, &path, text) {
                 return Err(NewFilesError { path, source });
             }
         }
         Ok(new)
     }
 
-    fn create_one(&mut self, path: &Path, text: &str) -> io::Result<()> {
+    fn create_one(&mut self, root: &Path, path: &Path, text: &str) -> io::Result<()> {
+        let is_link = |folder: &&Path| folder.symlink_metadata().is_ok_and(|is| is.is_symlink());
+        if let Some(link) = path.ancestors().skip(1).take_while(|folder| *folder != root).find(is_link) {
+            let why = format!("{} is a link, which is not followed; put a folder there, or remove it", link.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let missing: Vec<&Path> = path.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
         for folder in missing.into_iter().rev() {
             fs::create_dir(folder)?;
@@ -97,6 +102,24 @@ mod tests {
             assert_eq!(left, ["there"]);
             assert_eq!(fs::read_to_string(dir.path().join("there")).unwrap(), "old");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_below_the_root_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, other) = (dir.path().join("root"), dir.path().join("other"));
+        fs::create_dir_all(other.join("deep")).unwrap();
+        fs::create_dir(&root).unwrap();
+        std::os::unix::fs::symlink(&other, root.join("link")).unwrap();
+        for path in ["link/x", "link/deep/x"] {
+            let error = NewFiles::create(&root, &files(&["a", path])).unwrap_err().to_string();
+            assert!(error.contains("link is a link") && error.ends_with("nothing was written"), "{error}");
+        }
+        assert!(!root.join("a").exists() && !other.join("x").exists() && !other.join("deep/x").exists());
+        // The root itself is what the caller named.
+        NewFiles::create(&root.join("link"), &files(&["x"])).unwrap().keep();
+        assert!(other.join("x").exists());
     }
 
     #[test]

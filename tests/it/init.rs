@@ -115,3 +115,28 @@ fn where_nobody_can_be_asked_it_says_what_to_give() {
     }
     assert!(files(&space.root()).is_empty());
 }
+
+#[test]
+fn links_and_makefiles_without_end_are_refused() {
+    let space = Space::new();
+    space.write("elsewhere/ignored", "*.tmp\n");
+    std::os::unix::fs::symlink("elsewhere/ignored", space.root().join(".gitignore")).expect("a link");
+    std::os::unix::fs::symlink("elsewhere", space.root().join("config")).expect("a link");
+    let ran = space.run(&["init", "--yes", "--template", "commands"]).status(2);
+    assert!(ran.stderr.contains(".gitignore is a link, which is not followed; nothing was written"), "{ran:?}");
+    std::fs::remove_file(space.root().join(".gitignore")).expect("removed");
+    let ran = space.run(&["init", "--yes", "--template", "commands"]).status(3);
+    assert!(ran.stderr.contains("config is a link, which is not followed"), "{ran:?}");
+    assert!(!space.exists("pipeline.yaml") && !space.exists("elsewhere/ocelot.yaml"));
+    for (makefile, told) in [
+        (format!("#{}", " ".repeat(4 << 20)), "Makefile has more than 4 MiB"),
+        (
+            (1..60).map(|n| format!("A{n} = $(A{0})$(A{0})\n", n - 1)).collect::<String>() + "x: $(A59)\n",
+            "Makefile: it comes to more",
+        ),
+    ] {
+        space.write("Makefile", &makefile);
+        let ran = space.run(&["init", "--yes", "--template", "makefile"]).status(2);
+        assert!(ran.stderr.contains(told) && ran.stderr.contains("nothing was written"), "{ran:?}");
+    }
+}

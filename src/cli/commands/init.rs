@@ -1,5 +1,7 @@
 //! `init`: the first files of a project.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::ci::workflow::THIS;
@@ -18,6 +20,9 @@ const IGNORE: &str = ".gitignore";
 /// A pipeline of more files is none that a Makefile could name.
 const MOST_FILES: usize = 200_000;
 
+/// Bytes. A Makefile that is larger was not written by hand.
+const LARGEST_MAKEFILE: u64 = 4 << 20;
+
 /// `init`.
 ///
 /// # Errors
@@ -31,8 +36,8 @@ pub(in crate::cli) fn init(process: &Process, args: &InitArgs) -> Result<Exit, S
     let template = template(args, makefile)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut draft = match template {
-        TemplateName::CollectorLayers => draft(Template::CollectorLayers, &name, THIS),
-        TemplateName::Commands => draft(Template::Commands, &name, THIS),
+        TemplateName::CollectorLayers => draft(Template::CollectorLayers, &name, THIS).map_err(Stop::usage)?,
+        TemplateName::Commands => draft(Template::Commands, &name, THIS).map_err(Stop::usage)?,
         TemplateName::Makefile => from_makefile(&folder, makefile, &name)?,
     };
     refuse_what_is_there(&folder, &draft, template)?;
@@ -51,6 +56,7 @@ pub(in crate::cli) fn init(process: &Process, args: &InitArgs) -> Result<Exit, S
             return Ok(Exit::Ok);
         }
     }
+    ignored.check_unchanged(&folder)?;
     let new = NewFiles::create(&folder, &draft.files).map_err(Stop::environment)?;
     if ignored.is_there && !ignored.added.is_empty() {
         atomic::write(&folder.join(IGNORE), ignored.whole.as_bytes(), true)
@@ -89,11 +95,20 @@ fn from_makefile(folder: &Path, makefile: Option<&str>, name: &str) -> Result<Dr
         return Err(Stop::usage(format!("there is no Makefile in {}", folder.display()))
             .hint("`ocelot init --template commands` begins with an example"));
     };
-    let bytes =
-        std::fs::read(folder.join(file)).map_err(|error| Stop::usage(format!("cannot read {file}: {error}")))?;
+    let cannot = |error| Stop::usage(format!("cannot read {file}: {error}"));
+    let mut bytes = Vec::new();
+    let opened = File::open(folder.join(file)).map_err(cannot)?;
+    opened.take(LARGEST_MAKEFILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > LARGEST_MAKEFILE {
+        return Err(Stop::usage(format!("{file} has more than {} MiB; nothing was written", LARGEST_MAKEFILE >> 20))
+            .hint("`ocelot init --template commands` begins with an example"));
+    }
     let text = String::from_utf8_lossy(&bytes);
     let tree = files(folder);
-    Ok(draft(Template::Makefile { file, text: &text, tree: &tree }, name, THIS))
+    draft(Template::Makefile { file, text: &text, tree: &tree }, name, THIS).map_err(|error| {
+        Stop::usage(format!("{file}: {error}; nothing was written"))
+            .hint("`ocelot init --template commands` begins with an example")
+    })
 }
 
 fn refuse_what_is_there(folder: &Path, draft: &Draft, template: TemplateName) -> Result<(), Stop> {
@@ -114,13 +129,29 @@ fn refuse_what_is_there(folder: &Path, draft: &Draft, template: TemplateName) ->
 }
 
 /// What `.gitignore` is to be.
+#[derive(PartialEq, Eq)]
 struct Ignored {
     is_there: bool,
     whole: String,
     added: Vec<&'static str>,
 }
 
+impl Ignored {
+    /// Refuses to replace what somebody else wrote while the question stood.
+    fn check_unchanged(&self, folder: &Path) -> Result<(), Stop> {
+        if ignored(folder)? == *self {
+            return Ok(());
+        }
+        Err(Stop::environment(format!("{IGNORE} has changed meanwhile; nothing was written"))
+            .hint("start `ocelot init` again"))
+    }
+}
+
 fn ignored(folder: &Path) -> Result<Ignored, Stop> {
+    if folder.join(IGNORE).symlink_metadata().is_ok_and(|is| is.is_symlink()) {
+        return Err(Stop::usage(format!("{IGNORE} is a link, which is not followed; nothing was written"))
+            .hint("put a file in its place"));
+    }
     let text = match std::fs::read_to_string(folder.join(IGNORE)) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -157,4 +188,22 @@ fn files(root: &Path) -> Tree {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignore_lines_that_somebody_else_wrote_meanwhile_are_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(IGNORE);
+        let before = ignored(dir.path()).ok().unwrap();
+        assert!(before.check_unchanged(dir.path()).is_ok());
+        std::fs::write(&file, "").unwrap();
+        assert!(before.check_unchanged(dir.path()).is_err());
+        let before = ignored(dir.path()).ok().unwrap();
+        std::fs::write(&file, "*.tmp\n").unwrap();
+        assert!(before.check_unchanged(dir.path()).is_err());
+    }
 }

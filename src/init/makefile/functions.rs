@@ -75,6 +75,18 @@ fn split(arguments: &str) -> Vec<&str> {
     parts
 }
 
+/// By how many bytes a text may grow at most, or how many pairs of words are compared: known before it is done.
+pub(super) fn growth(name: &str, first: &str, second: &str, third: &str) -> usize {
+    let words = |text: &str| text.split_whitespace().count();
+    match name {
+        "subst" => third.matches(first).count().saturating_mul(second.len()),
+        "patsubst" => words(third).saturating_mul(second.len()),
+        "addsuffix" | "addprefix" => words(second).saturating_mul(first.len()),
+        "filter" | "filter-out" => words(first).saturating_mul(words(second)),
+        _ => 0,
+    }
+}
+
 pub(super) fn call(
     variables: &mut Variables<'_>,
     name: &str,
@@ -97,6 +109,9 @@ pub(super) fn call(
     let given: Vec<String> = parts.iter().map(|part| variables.expand_at(part, automatic, depth)).collect();
     let argument = |number: usize| given.get(number).map_or("", String::as_str);
     let (first, second, third) = (argument(0).to_owned(), argument(1).to_owned(), argument(2).to_owned());
+    if !variables.budget.bytes(growth(name, &first, &second, &third)) {
+        return String::new();
+    }
     let fits_any = |word: &str| first.split_whitespace().any(|pattern| stem(pattern, word).is_some());
     let ending = |word: &str| {
         let file = word.rsplit('/').next().unwrap_or(word);
@@ -159,6 +174,9 @@ pub(super) fn wildcard(variables: &mut Variables<'_>, glob: &str) -> Vec<String>
         return if is_there { vec![glob.to_owned()] } else { Vec::new() };
     }
     variables.remarks.insert(format!("`{glob}` has become the files that it matched when this was written"));
+    if !variables.budget.bytes(variables.tree.len() / 16) {
+        return Vec::new();
+    }
     let Ok(matcher) = GlobBuilder::new(glob).literal_separator(true).build() else { return Vec::new() };
     let matcher = matcher.compile_matcher();
     variables.tree.iter().filter(|path| !path.ends_with('/') && matcher.is_match(path)).cloned().collect()

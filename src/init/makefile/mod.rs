@@ -3,6 +3,7 @@
 //! The file is read, and nothing in it is executed: `make -pn` would run every `$(shell …)`. What make decides while it
 //! runs (variables of the caller, conditions, globs) is decided here once, and said in the text.
 
+mod budget;
 mod functions;
 mod nodes;
 mod read;
@@ -12,6 +13,7 @@ mod variables;
 use std::fmt::Write as _;
 
 use crate::ci::yaml::{Yaml, scalar};
+pub use crate::init::makefile::budget::TooLarge;
 use crate::init::makefile::nodes::Node;
 pub use crate::init::makefile::variables::Tree;
 
@@ -27,9 +29,15 @@ pub struct Converted {
 }
 
 /// Makes a pipeline of the text of a Makefile, called `file`, in a project that has the files of `tree`.
-pub fn convert(file: &str, name: &str, text: &str, tree: &Tree) -> Converted {
+///
+/// # Errors
+/// If it comes to more than a Makefile that somebody wrote.
+pub fn convert(file: &str, name: &str, text: &str, tree: &Tree) -> Result<Converted, TooLarge> {
     let mut makefile = read::read(text, tree);
     let (nodes, goal) = nodes::nodes(&mut makefile);
+    if makefile.variables.budget.is_spent() {
+        return Err(TooLarge);
+    }
     let mut remarks: Vec<String> =
         makefile.left_out.iter().map(|(line, what)| format!("line {line}: {what}")).collect();
     remarks.extend(makefile.variables.remarks.iter().cloned());
@@ -65,7 +73,7 @@ pub fn convert(file: &str, name: &str, text: &str, tree: &Tree) -> Converted {
         write_node(&mut out, file, node);
     }
     let of_nodes: usize = nodes.iter().map(|node| node.remarks.len()).sum();
-    Converted { text: out, nodes: nodes.len(), left_out: remarks.len() + of_nodes }
+    Ok(Converted { text: out, nodes: nodes.len(), left_out: remarks.len() + of_nodes })
 }
 
 /// Writes a comment that cannot end early, whatever stands in the Makefile.

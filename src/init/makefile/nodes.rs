@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::init::makefile::functions::stem;
 use crate::init::makefile::read::{Makefile, Rule};
-use crate::init::makefile::recipe::{self, Run};
+use crate::init::makefile::recipe::{self, Line, Run};
 use crate::init::makefile::variables::Automatic;
 
 /// Patterns through more files than these are not followed.
@@ -60,7 +60,14 @@ pub(super) fn nodes(makefile: &mut Makefile<'_>) -> (Vec<Node>, Option<String>) 
     let mut nodes = Vec::new();
     for (target, rule) in &rules {
         match kinds[target] {
-            What::Folder => {}
+            What::Folder => {
+                let all = folders(makefile, target, rule);
+                let lacking: Vec<String> = all.into_iter().filter(|folder| !around.is_made(folder)).collect();
+                if !lacking.is_empty() {
+                    let why = format!("`{target}`: nothing is built in {}, so it is not made", lacking.join(", "));
+                    makefile.left_out.insert((rule.line, why));
+                }
+            }
             What::Dropped => {
                 let why = match is_outside(target) {
                     true => format!("`{target}` is outside of the project"),
@@ -93,6 +100,9 @@ fn with_patterns(makefile: &mut Makefile<'_>) -> IndexMap<String, Rule> {
             }
             // `$<` is the first of the rule with the recipe.
             let later = std::mem::replace(&mut known.prerequisites, rule.prerequisites.clone());
+            if !makefile.variables.budget.bytes(later.len()) {
+                break;
+            }
             known.prerequisites.extend(later);
             (known.line, known.stem, known.recipe) = (rule.line, rule.stem.clone(), rule.recipe.clone());
         } else {
@@ -110,7 +120,9 @@ fn with_patterns(makefile: &mut Makefile<'_>) -> IndexMap<String, Rule> {
         if !seen.insert(target.clone()) || has_recipe || is_other_output || makefile.phony.contains(&target) {
             continue;
         }
-        let Some(found) = by_pattern(makefile, &made, &target, LONGEST_CHAIN) else { continue };
+        // What is there needs no chain to make it.
+        let longest = if makefile.variables.tree.contains(&target) { 1 } else { LONGEST_CHAIN };
+        let Some(found) = by_pattern(makefile, &made, &target, longest) else { continue };
         open.extend(needed(&found));
         let rule = rules.entry(target).or_insert_with(|| Rule { line: found.line, ..Rule::default() });
         let own = std::mem::take(&mut rule.prerequisites);
@@ -124,6 +136,9 @@ fn with_patterns(makefile: &mut Makefile<'_>) -> IndexMap<String, Rule> {
 /// The first pattern rule that fits a target and whose prerequisites are there or can be made.
 fn by_pattern(makefile: &Makefile<'_>, made: &BTreeSet<String>, target: &str, depth: u32) -> Option<Rule> {
     let fits = |rule: &Rule| {
+        if !makefile.variables.budget.steps(1) {
+            return None;
+        }
         let pattern = rule.targets.first()?;
         // A pattern without a folder is about the name alone.
         let (folder, file) = target.rfind('/').map_or(("", target), |at| target.split_at(at + 1));
@@ -167,31 +182,40 @@ fn kind(makefile: &mut Makefile<'_>, target: &str, rule: &Rule) -> What {
     if makefile.phony.contains(target) {
         return What::Action;
     }
-    if lines.iter().all(|line| recipe::folders_made(line).is_some()) {
+    if lines.iter().all(|line| recipe::folders_made(&line.text).is_some()) {
         return What::Folder;
     }
     let is_path = target.contains(['/', '.']);
-    let is_named = |line: &String| {
+    let is_named = |line: &Line| {
         let ends = |c: char| !(c.is_ascii_alphanumeric() || "_-./+".contains(c));
-        line.split(ends).any(|word| word.strip_prefix("./").unwrap_or(word) == target)
+        line.text.split(ends).any(|word| word.strip_prefix("./").unwrap_or(word) == target)
     };
     if is_path || lines.iter().any(is_named) { What::File } else { What::Action }
+}
+
+/// The folders that a recipe makes which makes nothing else.
+fn folders(makefile: &mut Makefile<'_>, target: &str, rule: &Rule) -> Vec<String> {
+    let automatic = Automatic { target: target.to_owned(), ..Automatic::default() };
+    let recipe = rule.recipe.as_deref().unwrap_or_default();
+    let lines = recipe::lines(recipe, &mut makefile.variables, &automatic);
+    let made = lines.iter().flat_map(|line| recipe::folders_made(&line.text).unwrap_or_default());
+    made.map(|folder| folder.trim_start_matches("./").trim_end_matches('/').to_owned()).collect()
 }
 
 /// A name for the node of each target, unlike any other.
 fn names<'t>(targets: impl Iterator<Item = &'t String>) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     let mut taken = BTreeSet::new();
+    let mut numbers = BTreeMap::new();
     for target in targets {
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let name: String = target.chars().map(|c| if fits(c) { c } else { '-' }).collect();
         let name = Some(name.trim_start_matches(['-', '.']).to_owned()).filter(|name| !name.is_empty());
         let base = name.unwrap_or_else(|| "target".to_owned());
         let mut name = base.clone();
-        for number in 2.. {
-            if taken.insert(name.clone()) {
-                break;
-            }
+        let number = numbers.entry(base.clone()).or_insert(1_u32);
+        while !taken.insert(name.clone()) {
+            *number += 1;
             name = format!("{base}-{number}");
         }
         names.insert(target.clone(), name);
@@ -234,12 +258,12 @@ impl Around<'_> {
             match self.look_up(word) {
                 Some((What::File, _)) => node.inputs.push(word.clone()),
                 Some((What::Folder | What::Dropped, _)) => continue,
-                Some((What::Action, target)) => node.after.push(self.names[target].clone()),
-                Some((What::Group, of)) => match self.member(of) {
-                    Some(member) => node.after.push(member),
-                    // `FORCE:`, which is never up to date.
-                    None => node.is_volatile = true,
-                },
+                // A name is never up to date, nor then is what needs it.
+                Some((What::Action, target)) => {
+                    node.after.push(self.names[target].clone());
+                    node.is_volatile = true;
+                }
+                Some((What::Group, of)) => self.of_group(makefile, of, &mut node),
                 None => self.source(makefile, word, &mut node),
             }
             named.push(word.clone());
@@ -272,6 +296,44 @@ impl Around<'_> {
         }));
         (node.inputs, node.after) = (unique(node.inputs), unique(node.after));
         Some(node)
+    }
+
+    /// Takes what a group stands for into a node: all that makes the node run again.
+    fn of_group(&self, makefile: &Makefile<'_>, group: &str, node: &mut Node) {
+        let mut open = vec![group];
+        let mut seen = BTreeSet::new();
+        let mut is_empty = true;
+        while let Some(word) = open.pop() {
+            if !seen.insert(word) || !makefile.variables.budget.bytes(word.len()) {
+                continue;
+            }
+            match self.look_up(word) {
+                Some((What::File, _)) => node.inputs.push(word.to_owned()),
+                Some((What::Action, target)) => {
+                    node.after.push(self.names[target].clone());
+                    node.is_volatile = true;
+                }
+                Some((What::Group, target)) => {
+                    open.extend(self.rules[target].prerequisites.iter().rev().map(String::as_str));
+                    // `a.h: b.h`, where a file without a recipe has prerequisites.
+                    if !makefile.variables.tree.contains(word) {
+                        continue;
+                    }
+                    node.inputs.push(word.to_owned());
+                }
+                Some((What::Folder | What::Dropped, _)) => continue,
+                None => self.source(makefile, word, node),
+            }
+            is_empty = false;
+        }
+        // `FORCE:`, which is never up to date.
+        node.is_volatile |= is_empty;
+    }
+
+    /// Whether a folder is there once all is built.
+    fn is_made(&self, folder: &str) -> bool {
+        let is_above = |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        self.by_output.iter().any(|(output, target)| self.kinds[*target] == What::File && is_above(output))
     }
 
     fn source(&self, makefile: &Makefile<'_>, word: &str, node: &mut Node) {

@@ -105,6 +105,10 @@ impl Reader<'_> {
     }
 
     fn line(&mut self, number: usize, line: &str) {
+        self.makefile.variables.budget.bytes(self.branches.len());
+        if self.makefile.variables.budget.is_spent() {
+            return;
+        }
         let counts = self.branches.iter().all(|(counts, _)| *counts);
         if self.in_define {
             self.in_define = line.trim() != "endef";
@@ -127,7 +131,8 @@ impl Reader<'_> {
         match word {
             "include" | "-include" | "sinclude" => {
                 // Files that a compiler writes are what `depfile:` is for.
-                if !(rest.contains(".d") || rest.to_lowercase().contains("dep")) {
+                let files = self.makefile.variables.expand(rest, None);
+                if !files.split_whitespace().all(|file| file.ends_with(".d")) {
                     self.leave_out(number, format!("`{line}`: the included file is not read"));
                 }
             }
@@ -180,7 +185,8 @@ impl Reader<'_> {
             "else" => {
                 let Some((was, taken)) = self.branches.pop() else { return true };
                 let (word, rest) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-                if word.is_empty() {
+                if !matches!(word, "ifdef" | "ifndef" | "ifeq" | "ifneq") {
+                    // Make warns of any other word behind `else`, and goes on without it.
                     self.branches.push((!was && !taken, true));
                 } else {
                     self.condition(number, word, rest.trim(), counts);
@@ -204,6 +210,9 @@ impl Reader<'_> {
     }
 
     fn recipe_line(&mut self, line: &str) {
+        if !self.makefile.variables.budget.bytes(self.open.len().saturating_mul(line.len())) {
+            return;
+        }
         for (is_pattern, at) in &self.open {
             let rules = if *is_pattern { &mut self.makefile.patterns } else { &mut self.makefile.rules };
             rules[*at].recipe.get_or_insert_default().push(line.to_owned());
@@ -246,6 +255,12 @@ impl Reader<'_> {
             recipe: recipe.map(|line| vec![line.to_owned()]),
             stem: String::new(),
         };
+        // Each target has all of it.
+        let words = rule.prerequisites.iter().chain(&rule.order_only).chain(&pattern);
+        let each = words.map(|word| word.len() + 1).sum::<usize>();
+        if !self.makefile.variables.budget.bytes(targets.len().saturating_mul(each)) {
+            return;
+        }
         if is_grouped {
             return self.add(Rule { targets, ..rule });
         }

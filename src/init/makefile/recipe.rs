@@ -15,6 +15,21 @@ pub(super) struct Run {
     pub(super) hides_headers: bool,
 }
 
+/// A line of a recipe, without what make alone reads of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) text: String,
+    /// Written with `-`: the next line runs even if this one fails.
+    may_fail: bool,
+}
+
+impl Line {
+    /// As part of a script. A bracket has a line of its own: a comment would take it away.
+    fn script(&self) -> String {
+        if self.may_fail { format!("(\n{}\n) || true", self.text) } else { self.text.clone() }
+    }
+}
+
 /// Words that only a shell knows, or that would run another program of the same name.
 const OF_THE_SHELL: [&str; 16] = [
     ":", ".", "[", "cd", "exit", "export", "set", "unset", "exec", "eval", "source", "ulimit", "umask", "if", "for",
@@ -24,7 +39,7 @@ const OF_THE_SHELL: [&str; 16] = [
 const COMPILERS: [&str; 6] = ["cc", "gcc", "clang", "c++", "g++", "clang++"];
 
 /// The lines of a recipe as make would hand them to a shell, without what only makes room for the target.
-pub(super) fn lines(recipe: &[String], variables: &mut Variables<'_>, automatic: &Automatic) -> Vec<String> {
+pub(super) fn lines(recipe: &[String], variables: &mut Variables<'_>, automatic: &Automatic) -> Vec<Line> {
     let expanded = recipe.iter().map(|line| variables.expand(line, Some(automatic)));
     let lines: Vec<String> = expanded.collect();
     lines
@@ -32,12 +47,12 @@ pub(super) fn lines(recipe: &[String], variables: &mut Variables<'_>, automatic:
         .filter_map(|line| {
             let text = line.trim();
             let prefix = text.len() - text.trim_start_matches(['@', '-', '+', ' ', '\t']).len();
-            let ignored = text[..prefix].contains('-');
+            let may_fail = text[..prefix].contains('-');
             let text = text[prefix..].trim();
             if text.is_empty() || text.starts_with('#') || makes_room(text, &automatic.target) {
                 return None;
             }
-            Some(if ignored { format!("( {text} ) || true") } else { text.to_owned() })
+            Some(Line { text: text.to_owned(), may_fail })
         })
         .collect()
 }
@@ -73,32 +88,35 @@ fn words(line: &str) -> Option<Vec<String>> {
 }
 
 /// The command for these lines; `target` may be what its output is sent to.
-pub(super) fn command(lines: &[String], shell: &str, is_one_shell: bool, target: &str) -> Run {
-    if let [line] = lines {
-        let (line, stdout) = match line.split_once('>') {
-            Some((line, file)) if file.trim() == target => (line.trim(), Some(target.to_owned())),
-            _ => (line.as_str(), None),
+pub(super) fn command(lines: &[Line], shell: &str, is_one_shell: bool, target: &str) -> Run {
+    if let [Line { text, may_fail: false }] = lines {
+        let (text, stdout) = match sent_to(text, target) {
+            Some(text) => (text, Some(target.to_owned())),
+            None => (text.as_str(), None),
         };
-        if let Some(words) = words(line) {
+        if let Some(words) = words(text) {
             return described(Run { command: words, stdout, ..Run::default() });
         }
     }
     let script = match lines {
-        [line] => line.clone(),
-        _ if is_one_shell => lines.join("\n"),
+        [line] => line.script(),
+        _ if is_one_shell => lines.iter().map(Line::script).collect::<Vec<_>>().join("\n"),
         // Make gives each line a shell of its own: what one sets, another does not see.
         _ => {
-            let apart = lines.iter().map(|line| {
-                if words(line).is_some() || line.ends_with(") || true") {
-                    line.clone()
-                } else {
-                    format!("(\n{line}\n)")
-                }
+            let apart = lines.iter().map(|line| match line.may_fail || words(&line.text).is_some() {
+                true => line.script(),
+                false => format!("(\n{}\n)", line.text),
             });
             ["set -e".to_owned()].into_iter().chain(apart).collect::<Vec<_>>().join("\n")
         }
     };
     Run { command: vec![shell.to_owned(), "-c".to_owned(), script.replace("${", "$${")], ..Run::default() }
+}
+
+/// What stands before `> target`. A digit right before it would name another stream: `2>`.
+fn sent_to<'l>(line: &'l str, target: &str) -> Option<&'l str> {
+    let (before, file) = line.split_once('>')?;
+    (file.trim() == target && !before.ends_with(|c: char| c.is_ascii_digit())).then(|| before.trim())
 }
 
 /// With what a compiler says of the headers it reads.
@@ -129,7 +147,9 @@ mod tests {
     use super::*;
 
     fn of(lines: &[&str]) -> Run {
-        let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let recipe: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let tree = Default::default();
+        let lines = super::lines(&recipe, &mut Variables::new(&tree), &Automatic::default());
         command(&lines, "sh", false, "out/x")
     }
 
@@ -142,7 +162,12 @@ mod tests {
             (vec!["cd sub"], "sh|-c|cd sub"),
             (vec!["sort a b > out/x"], "sort|a|b"),
             (vec!["sort a b > other"], "sh|-c|sort a b > other"),
-            (vec!["one", "echo ${HOME}"], "sh|-c|set -e\none\n(\necho $${HOME}\n)"),
+            (vec!["one", "echo $${HOME}"], "sh|-c|set -e\none\n(\necho $${HOME}\n)"),
+            (vec!["tool 2> out/x"], "sh|-c|tool 2> out/x"),
+            (vec!["tool 2 > out/x"], "tool|2"),
+            (vec!["-rm x # all of it"], "sh|-c|(\nrm x # all of it\n) || true"),
+            (vec!["one", "-two; three # four"], "sh|-c|set -e\none\n(\ntwo; three # four\n) || true"),
+            (vec!["one", "cd a; (two) || true"], "sh|-c|set -e\none\n(\ncd a; (two) || true\n)"),
         ] {
             assert_eq!(of(&lines).command.join("|"), wanted);
         }
@@ -165,6 +190,7 @@ mod tests {
         let automatic = Automatic { target: "out/deep/x".to_owned(), ..Automatic::default() };
         let recipe = ["@mkdir -p $(@D)", "# why", "-rm -f $@", "@touch $@", "mkdir -p other"].map(str::to_owned);
         let lines = lines(&recipe, &mut variables, &automatic);
-        assert_eq!(lines, ["( rm -f out/deep/x ) || true", "touch out/deep/x", "mkdir -p other"]);
+        let lines: Vec<(&str, bool)> = lines.iter().map(|line| (line.text.as_str(), line.may_fail)).collect();
+        assert_eq!(lines, [("rm -f out/deep/x", true), ("touch out/deep/x", false), ("mkdir -p other", false)]);
     }
 }

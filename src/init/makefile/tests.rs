@@ -5,13 +5,13 @@ use super::*;
 /// The pipeline of a Makefile without its first comments.
 fn nodes(makefile: &str, files: &[&str]) -> String {
     let tree: Tree = files.iter().map(|file| (*file).to_owned()).collect();
-    let text = convert("Makefile", "p", makefile, &tree).text;
+    let text = convert("Makefile", "p", makefile, &tree).unwrap().text;
     text.split_once("\nname: p\n").unwrap().1.to_owned()
 }
 
 fn remarks(makefile: &str, files: &[&str]) -> Vec<String> {
     let tree: Tree = files.iter().map(|file| (*file).to_owned()).collect();
-    let text = convert("Makefile", "p", makefile, &tree).text;
+    let text = convert("Makefile", "p", makefile, &tree).unwrap().text;
     let (_, list) = text.split_once("not as make has it:\n").unwrap_or(("", ""));
     list.lines().map_while(|line| line.strip_prefix("# - ")).map(str::to_owned).collect()
 }
@@ -57,7 +57,6 @@ nodes:
 
   # Makefile:15
   check:
-    after: [all]
     exec:
       command:
         - sh
@@ -67,7 +66,10 @@ nodes:
           (
           ./build/hello > /dev/null
           )
-          ( cd build; ls ) || true
+          (
+          cd build; ls
+          ) || true
+      inputs: [build/hello]
       # Make runs it every time; without this line it runs when an input has changed.
       class: volatile
 
@@ -178,11 +180,84 @@ out.txt: /etc/passwd gone.txt ../up
 fn no_text_of_a_makefile_leaves_its_place() {
     let makefile = "a\u{85}b.txt: x\n\techo \"nodes: {}\u{7}\" > $@\ninclude a\u{2028}nodes: {}\n";
     let tree = Tree::new();
-    let text = convert("Makefile", "p\nnodes: {}", makefile, &tree).text;
+    let text = convert("Makefile", "p\nnodes: {}", makefile, &tree).unwrap().text;
     assert_eq!(text.lines().filter(|line| line.starts_with("nodes:")).count(), 1, "{text}");
 }
 
 #[test]
 fn a_makefile_of_nothing_is_a_pipeline_of_nothing() {
     assert_eq!(nodes("", &[]), "\nnodes: {}\n");
+}
+
+#[test]
+fn what_a_group_stands_for_is_an_input_of_what_needs_it() {
+    let makefile = "\
+out/x: parts
+\ttool > $@
+parts: more a.txt out/y
+more: b.txt
+out/y: b.txt
+\ttool -y > $@
+out/z: c.h
+\ttool -z > $@
+c.h: d.h
+out/w: setup
+\ttool -w > $@
+.PHONY: setup parts
+setup:
+\tdownload
+";
+    let text = nodes(makefile, &["a.txt", "b.txt", "c.h", "d.h"]);
+    for part in [
+        "command: [tool]\n      inputs: [b.txt, a.txt, out/y]\n      stdout: out/x\n\n",
+        "inputs: [c.h, d.h]\n      stdout: out/z\n\n",
+        "    after: [setup]\n    exec:\n      command: [tool, \"-w\"]\n      stdout: out/w\n      # Make runs it every time",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_folder_in_which_nothing_is_built_is_told() {
+    let told = remarks("all: out/x dirs\nout/x: in\n\tcp in $@\ndirs:\n\tmkdir -p out cache/deep ./logs/\n", &["in"]);
+    assert_eq!(told, ["line 4: `dirs`: nothing is built in cache/deep, logs, so it is not made"]);
+    assert!(remarks("out/x: in | out\n\tcp in $@\nout:\n\tmkdir -p $@\n", &["in"]).is_empty());
+}
+
+#[test]
+fn only_files_that_a_compiler_writes_are_included_in_silence() {
+    let told = remarks("D = a.d b.d\n-include $(D) c.d\n-include deps.mk\ninclude a.d x.dat\n", &[]);
+    assert_eq!(
+        told,
+        [
+            "line 3: `-include deps.mk`: the included file is not read",
+            "line 4: `include a.d x.dat`: the included file is not read",
+        ]
+    );
+}
+
+#[test]
+fn what_grows_without_end_is_refused() {
+    let doubled: String = (1..60).map(|n| format!("A{n} = $(A{0})$(A{0})\n", n - 1)).collect();
+    let words = "a ".repeat(40_000);
+    let chain: String = (0..40).map(|n| format!("%: %.{n}\n\ttouch $@\n")).collect();
+    for makefile in [
+        format!("A0 = \n{doubled}x: $(A59)\n"),
+        format!("A0 := some text\n{}x: $(A59)\n", doubled.replace(" = ", " := ")),
+        format!("W := {words}\nX := $(addprefix {},$(W))\n", "b".repeat(40_000)),
+        format!("W := {words}\nX := $(subst a,$(W),$(W))\n"),
+        format!("W := {words}\nX := $(filter $(W),$(W))\n"),
+        format!("{words}: {words}\n"),
+        format!("{chain}all: gone\n"),
+        "ifdef A\n".repeat(20_000),
+    ] {
+        assert!(convert("Makefile", "p", &makefile, &Tree::new()).is_err(), "{:.60}", makefile);
+    }
+}
+
+#[test]
+fn else_of_many_words_is_one() {
+    let makefile = format!("ifdef A\nelse {}\nB = b\nendif\nx:\n\techo $(B) > x\n", "else ".repeat(100_000));
+    let text = nodes(&makefile, &[]);
+    assert!(text.contains("[echo, b]"), "{text}");
 }

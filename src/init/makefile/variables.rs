@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::init::makefile::budget::Budget;
 use crate::init::makefile::functions;
 
 /// Deeper references are taken for a variable that names itself.
@@ -33,11 +34,12 @@ pub(super) struct Variables<'a> {
     /// What a reference became that is not what make would make of it.
     pub(super) remarks: BTreeSet<String>,
     pub(super) tree: &'a Tree,
+    pub(super) budget: Budget,
 }
 
 impl<'a> Variables<'a> {
     pub(super) fn new(tree: &'a Tree) -> Self {
-        Self { set: BTreeMap::new(), remarks: BTreeSet::new(), tree }
+        Self { set: BTreeMap::new(), remarks: BTreeSet::new(), tree, budget: Budget::new() }
     }
 
     /// Sets a variable by `=`, `:=`, `?=` or `+=`.
@@ -52,7 +54,11 @@ impl<'a> Variables<'a> {
                 let is_final = self.set[name].is_final;
                 let text = if is_final { self.expand(&text, None) } else { text };
                 if let Some(variable) = self.set.get_mut(name) {
-                    variable.text = format!("{} {text}", variable.text).trim().to_owned();
+                    // In place: many additions to a long text would copy it each time.
+                    if !variable.text.is_empty() {
+                        variable.text.push(' ');
+                    }
+                    variable.text.push_str(text.trim());
                 }
             }
             _ => {
@@ -76,6 +82,9 @@ impl<'a> Variables<'a> {
             self.remarks.insert("a variable names itself without end, and is empty here".to_owned());
             return String::new();
         }
+        if !self.budget.steps(1) {
+            return String::new();
+        }
         let mut out = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
@@ -89,7 +98,11 @@ impl<'a> Variables<'a> {
                 }
                 Some(open @ ('(' | '{')) => match inside(rest, open) {
                     Some((body, after)) => {
-                        out.push_str(&self.reference(body, automatic, depth - 1));
+                        let text = self.reference(body, automatic, depth - 1);
+                        if !self.budget.bytes(text.len()) {
+                            return String::new();
+                        }
+                        out.push_str(&text);
                         rest = after;
                     }
                     None => {
@@ -98,7 +111,11 @@ impl<'a> Variables<'a> {
                     }
                 },
                 Some(name) => {
-                    out.push_str(&self.named(&name.to_string(), automatic, depth - 1));
+                    let text = self.named(&name.to_string(), automatic, depth - 1);
+                    if !self.budget.bytes(text.len()) {
+                        return String::new();
+                    }
+                    out.push_str(&text);
                     rest = &rest[name.len_utf8()..];
                 }
             }
@@ -123,6 +140,9 @@ impl<'a> Variables<'a> {
                 true => (from.to_owned(), to.to_owned()),
                 false => (format!("%{from}"), format!("%{to}")),
             };
+            if !self.budget.bytes(functions::growth("patsubst", &from, &to, &words)) {
+                return String::new();
+            }
             return functions::patsubst(&from, &to, &words);
         }
         self.named(&body, automatic, depth)

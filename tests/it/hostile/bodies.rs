@@ -9,6 +9,7 @@ use ocelot::base::diag::{self, SourceMap};
 use ocelot::base::digest::BlobDigest;
 use ocelot::base::id::PathId;
 use ocelot::engine::snapshot::Stored;
+use ocelot::init::makefile::{Tree, convert};
 use ocelot::layer::build_constraint::BuildConstraint;
 use ocelot::layer::build_info::BuildInfo;
 use ocelot::layer::config_yaml::read_names;
@@ -29,7 +30,7 @@ use serde::de::DeserializeOwned;
 pub type Body = fn(&[u8]);
 
 /// Every body by name.
-pub const BODIES: [(&str, Body); 16] = [
+pub const BODIES: [(&str, Body); 17] = [
     ("pipeline", yaml::<PipelineFile>),
     ("distributions", distributions),
     ("dependencies", yaml::<DependenciesFile>),
@@ -46,6 +47,7 @@ pub const BODIES: [(&str, Body); 16] = [
     ("build-constraint", build_constraint),
     ("go-mod", |bytes| with_text(bytes, |text| drop(GoMod::parse("go.mod", text)))),
     ("go-sum", |bytes| with_text(bytes, |text| drop(parse_go_sum("go.sum", text)))),
+    ("makefile", makefile),
 ];
 
 fn with_text(bytes: &[u8], body: impl FnOnce(&str)) {
@@ -166,5 +168,14 @@ fn build_constraint(bytes: &[u8]) {
     with_text(bytes, |text| {
         drop(BuildConstraint::of_file("file.go", text));
         drop(BuildConstraint::parse(text));
+    });
+}
+
+/// Whatever stands in a Makefile, it does not leave its place in the pipeline.
+fn makefile(bytes: &[u8]) {
+    with_text(bytes, |text| {
+        let tree = Tree::from(["a.c".to_owned(), "src/".to_owned(), "src/b.c".to_owned()]);
+        let Ok(converted) = convert("Makefile", "p", text, &tree) else { return };
+        assert_eq!(converted.text.lines().filter(|line| line.starts_with("nodes:")).count(), 1, "{}", converted.text);
     });
 }

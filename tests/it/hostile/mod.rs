@@ -38,11 +38,29 @@ fn seeds() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         ("go-mod", vec![shipped(&format!("{sample}/go.mod"))]),
         ("go-sum", vec![shipped("ocelot.lock.d/minimal-s3export/go.sum")]),
         ("build-constraint", vec![b"//go:build lambdacomponents.custom && (a || !b)\n\npackage p\n".to_vec()]),
+        ("makefile", vec![MAKEFILE.into()]),
         ("go-functions", vec![go_functions()]),
         // An executable of this machine, and an archive with one stored file.
         ("elf", vec![std::fs::read(std::env::current_exe().expect("a path")).expect("readable")[..100_000].to_vec()]),
     ])
 }
+
+const MAKEFILE: &str = "\
+OBJ := $(patsubst src/%.c,build/%.o,$(wildcard src/*.c))
+ifdef DEBUG
+CFLAGS += -g
+else
+CFLAGS += -O2
+endif
+.PHONY: all
+all: build/x
+build/x: $(OBJ) a.o | build
+\t$(CC) -o $@ $^
+build/%.o: src/%.c
+\t-$(CC) $(CFLAGS) -c -o $@ $< # each
+build:
+\tmkdir -p $@
+";
 
 /// Go's table of two functions, `a.F` and `b.G`, with 16 bytes of code each.
 fn go_functions() -> Vec<u8> {
