@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(made.facts["sha256"], sum.to_hex());
         assert!(made.facts["findings"].contains("`otlphttp/unused` is defined but not used"));
         assert_eq!(made.warnings.len(), 1);
-        assert_eq!((made.facts.len(), made.measurements.len(), made.measurements[BUILD_MS]), (13, 1, 7));
+        assert_eq!((made.facts.len(), made.measurements.len(), made.measurements[BUILD_MS]), (14, 1, 7));
     }
 
     #[test]
