@@ -12,16 +12,9 @@ pub(in crate::cli) fn confirm(question: &str, yes: bool) -> Result<bool, Stop> {
     if yes {
         return Ok(true);
     }
-    let (input, mut output) = (std::io::stdin(), std::io::stderr());
-    if !input.is_terminal() {
-        return Err(Stop::usage("nothing was done: there is no terminal to ask on")
-            .hint("look at the plan above, and give `--yes` to do it"));
-    }
-    let mut answer = String::new();
-    write!(output, "{question} [y/N] ")
-        .and_then(|()| output.flush())
-        .and_then(|()| input.read_line(&mut answer))
-        .map_err(|error| Stop::environment(format!("cannot ask on the terminal: {error}")))?;
+    let nobody =
+        ("nothing was done: there is no terminal to ask on", "look at the plan above, and give `--yes` to do it");
+    let answer = ask(&format!("{question} [y/N] "), nobody)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
@@ -30,17 +23,10 @@ pub(in crate::cli) fn confirm(question: &str, yes: bool) -> Result<bool, Stop> {
 /// # Errors
 /// If nobody can be asked, or the answer is none of them.
 pub(in crate::cli) fn choose(question: &str, choices: &[&str], first: usize) -> Result<usize, Stop> {
-    let (input, mut output) = (std::io::stdin(), std::io::stderr());
-    if !input.is_terminal() {
-        return Err(Stop::usage("there is no terminal to ask on")
-            .hint("give `--yes`, with `--template` if it is to be another than the likeliest"));
-    }
     let listed: String = choices.iter().zip(1..).map(|(choice, number)| format!("  {number}  {choice}\n")).collect();
-    let mut answer = String::new();
-    write!(output, "{question}\n{listed}[{}] ", first + 1)
-        .and_then(|()| output.flush())
-        .and_then(|()| input.read_line(&mut answer))
-        .map_err(|error| Stop::environment(format!("cannot ask on the terminal: {error}")))?;
+    let nobody =
+        ("there is no terminal to ask on", "give `--yes`, with `--template` if it is to be another than the likeliest");
+    let answer = ask(&format!("{question}\n{listed}[{}] ", first + 1), nobody)?;
     match answer.trim() {
         "" => Ok(first),
         answer => answer
@@ -50,4 +36,18 @@ pub(in crate::cli) fn choose(question: &str, choices: &[&str], first: usize) -> 
             .filter(|number| *number < choices.len())
             .ok_or_else(|| Stop::usage(format!("`{answer}` is no number from 1 to {}", choices.len()))),
     }
+}
+
+/// A line from the terminal; without one, an error and what to do instead.
+fn ask(prompt: &str, (nobody, instead): (&'static str, &'static str)) -> Result<String, Stop> {
+    let (input, mut output) = (std::io::stdin(), std::io::stderr());
+    if !input.is_terminal() {
+        return Err(Stop::usage(nobody).hint(instead));
+    }
+    let mut answer = String::new();
+    write!(output, "{prompt}")
+        .and_then(|()| output.flush())
+        .and_then(|()| input.read_line(&mut answer))
+        .map_err(|error| Stop::environment(format!("cannot ask on the terminal: {error}")))?;
+    Ok(answer)
 }

@@ -250,12 +250,7 @@ impl Cache {
     /// are remembered and passed over from now on.
     pub(crate) fn lookup<T>(&self, key: &EntryKey, accept: impl Fn(Vec<u8>) -> Option<T>) -> Option<T> {
         let held = self.writer().as_ref().and_then(|writer| writer.find(key));
-        let frame = match held {
-            Some(Held::Buffered(frame)) => Some(frame),
-            Some(Held::Written(file, location)) => segment::read_raw(&*file, location),
-            None => None,
-        };
-        if let Some(found) = frame.and_then(&accept) {
+        if let Some(found) = held.and_then(Held::frame).and_then(&accept) {
             return Some(found);
         }
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);

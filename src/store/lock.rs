@@ -144,13 +144,13 @@ impl WorkspaceLock {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let waiting = Waiting::read(&file);
-                    if mode == Mode::NoWait && !was_looked_at {
-                        // It may be no run, but somebody who asks whether there is one ([`held`]) and is gone at once.
-                        was_looked_at = true;
-                        std::thread::sleep(LOOK);
-                        continue;
-                    }
                     if mode == Mode::NoWait {
+                        if !was_looked_at {
+                            // It may be no run, but somebody who asks whether there is one ([`held`]), and gone at once.
+                            was_looked_at = true;
+                            std::thread::sleep(LOOK);
+                            continue;
+                        }
                         return Err(LockError::Held { path: path.to_owned(), waiting });
                     }
                     if on_wait(&waiting).is_break() {

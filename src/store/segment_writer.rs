@@ -38,6 +38,16 @@ pub(crate) enum Held {
     Written(Arc<dyn FsFile>, Location),
 }
 
+impl Held {
+    /// Its frame, read if need be; `None` if that cannot be done.
+    pub(crate) fn frame(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Buffered(frame) => Some(frame),
+            Self::Written(file, location) => read_raw(&*file, location),
+        }
+    }
+}
+
 impl SegmentWriter {
     /// Creates the file; the first bytes are written by the first flush.
     pub(crate) fn create(fs: &dyn Fs, path: &Path) -> io::Result<Self> {
@@ -156,10 +166,7 @@ impl SegmentWriter {
     /// The blobs that this run has put, those that can be read.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = Vec<u8>> {
         self.index.keys().filter(|key| key.kind == EntryKind::Blob).filter_map(|key| {
-            let frame = match self.find(key)? {
-                Held::Buffered(frame) => frame,
-                Held::Written(file, location) => read_raw(&*file, location)?,
-            };
+            let frame = self.find(key)?.frame()?;
             blob_bytes(&frame).map(<[u8]>::to_vec)
         })
     }
