@@ -67,6 +67,12 @@ impl Tools {
     }
 }
 
+/// Where a program of this name is looked for, in order. Relative folders in `PATH` mean another place in every folder,
+/// and do not count.
+pub fn on_path<'a>(name: &'a str, path: &'a str) -> impl Iterator<Item = PathBuf> {
+    path.split(':').filter(|dir| dir.starts_with('/')).map(move |dir| Path::new(dir).join(name))
+}
+
 /// The file behind a program's name, following links one by one: every place looked at is a row, so that a link that
 /// leads elsewhere, or a program put in front of it, is seen. Returns where it was found, and what it leads to.
 fn locate(
@@ -75,11 +81,8 @@ fn locate(
     observer: &mut Observer,
     rows: &mut Vec<PathId>,
 ) -> Result<(PathBuf, PathBuf), ToolError> {
-    let candidates: Vec<PathBuf> = if name.contains('/') {
-        vec![observer.root().join(name)]
-    } else {
-        path.split(':').filter(|dir| dir.starts_with('/')).map(|dir| Path::new(dir).join(name)).collect()
-    };
+    let candidates: Vec<PathBuf> =
+        if name.contains('/') { vec![observer.root().join(name)] } else { on_path(name, path).collect() };
     let mut unreadable = None;
     for candidate in candidates {
         if let Some(program) = follow(&candidate, observer, rows) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cli::commands::doctor::Finding;
 use crate::cli::process::Process;
+use crate::engine::tools::on_path;
 use crate::outside::process::cancel::Cancel;
 use crate::outside::process::command::{CommandRunner, CommandSpec, End};
 use crate::outside::process::runner::LocalRunner;
@@ -76,10 +77,7 @@ fn parts(version: &str) -> Option<(u32, u32)> {
 fn found(process: &Process, name: &str) -> Option<PathBuf> {
     let path = process.env.get("PATH")?;
     let is_program = |path: &Path| path.metadata().is_ok_and(|is| is.is_file() && is.permissions().mode() & 0o111 != 0);
-    path.split(':')
-        .filter(|folder| folder.starts_with('/'))
-        .map(|folder| Path::new(folder).join(name))
-        .find(|path| is_program(path))
+    on_path(name, path).find(|path| is_program(path))
 }
 
 /// The first line that a program prints.
