@@ -14,6 +14,12 @@ Scenarios:
   cold    outputs, state and caches are gone
   plan    say what a run would do, with nothing changed (`ninja -n`)
   graph   print the graph as dot (`ninja -t graph`)
+  why     ask why one command of the last layer is up to date
+  restore all outputs are deleted, and the cache holds them
+  version print the version: what a start costs
+
+`floor` is no build tool but the least there is to do, in C (floor.c, compiled where there is a `cc`): an lstat of every
+file for `null`, the bare commands for `cold`, one file after another written for `restore`.
 
 Wall time, CPU time and the peak memory of the largest process come from wait4(2). No figure is judged: absolute times
 belong to a machine, and only ratios of one sitting compare.
@@ -34,7 +40,8 @@ import tempfile
 from pathlib import Path
 
 STRIDES = (0, 1, 7)
-SCENARIOS = ("null", "touch", "leaf", "cone", "cold", "plan", "graph")
+SCENARIOS = ("null", "touch", "leaf", "cone", "cold", "plan", "graph", "why", "restore", "version")
+LONG = ("cold", "touch", "restore")
 CONE_HEIGHT = 10
 
 # Runs one command and prints what it cost. A child's peak memory starts at that of the process which starts it, so
@@ -141,6 +148,18 @@ class Tool:
     def dot(self):
         return None
 
+    def why(self):
+        return None
+
+    def restore(self):
+        return None
+
+    def cold(self):
+        return self.build()
+
+    def start(self):
+        return [self.path, "--version"]
+
     def version(self):
         done = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=False)
         return done.stdout.splitlines()[0] if done.stdout else "?"
@@ -148,13 +167,16 @@ class Tool:
     def forget(self):
         """Back to a fresh checkout. What was there is moved away and deleted at the very end: for minutes after a file was
         deleted, ext4 searches around its inode whenever a file is made, and whoever had more files would pay more."""
+        self.move_away("out", *self.state, ".home")
+
+    def move_away(self, *names):
         self.forgotten += 1
         away = self.folder.parent / f"forgotten-{self.folder.name}-{self.forgotten}"
         away.mkdir()
-        for name in ("out", *self.state, ".home"):
+        for name in names:
             if (self.folder / name).exists():
                 (self.folder / name).rename(away / name)
-        (self.folder / ".home").mkdir()
+        (self.folder / ".home").mkdir(exist_ok=True)
         self.graph.make_output_folders(self.folder)
 
     def run(self, argv):
@@ -197,10 +219,76 @@ class Ocelot(Tool):
     def dot(self):
         return [self.path, "graph", "--format", "dot", "pipeline.yaml"]
 
+    def why(self):
+        return [self.path, "why", "-p", "pipeline.yaml", f"l{self.graph.layers - 1}-0"]
+
+    def restore(self):
+        return self.build()
+
 
 class OcelotDirect(Ocelot):
     name = "ocelot-direct"
     shell = False
+
+
+class Floor(Tool):
+    """The least there is to do, for what no other tool does alike."""
+
+    name = "floor"
+    program = "cc"
+    how = "sh"
+
+    def __init__(self, program, graph, folder, jobs):
+        super().__init__(program, graph, folder, jobs)
+        self.path = str(folder.parent / "floor")
+        source = Path(__file__).with_name("floor.c")
+        subprocess.run([program, "-O2", "-pthread", "-o", self.path, str(source)], check=True)
+
+    def write(self):
+        paths, commands, layer_before = [], [], 0
+        for layer, _, inputs, output in self.graph.each():
+            paths += [inputs[0], output]
+            if layer > layer_before:
+                commands.append("")
+                layer_before = layer
+            commands += self.command(inputs, output)
+        self.list("paths", paths)
+        self.list("commands", commands)
+
+    @staticmethod
+    def command(inputs, output):
+        return [f"cksum {' '.join(inputs)} > {output}"]
+
+    def list(self, name, fields):
+        (self.folder / name).write_bytes(b"".join(field.encode() + b"\0" for field in fields))
+
+    def cold(self):
+        return [self.path, self.how, "commands", self.jobs]
+
+    def build(self):
+        built = (self.folder / self.graph.last()[-1]).exists()
+        return [self.path, "stat", "paths"] if built else self.cold()
+
+    def restore(self):
+        return [self.path, "write", "contents"]
+
+    def start(self):
+        return None
+
+    def version(self):
+        return "(floor.c)"
+
+
+class FloorDirect(Floor):
+    name = "floor-direct"
+    how = "direct"
+
+    @staticmethod
+    def command(inputs, output):
+        return [output, "cksum", *inputs, ""]
+
+    def restore(self):
+        return None
 
 
 class Ninja(Tool):
@@ -330,11 +418,14 @@ os.execvp("sh", ["sh", "-c", json.load(open("package.json"))["scripts"][sys.argv
 """)
         npm.chmod(0o755)
 
+    def restore(self):
+        return self.build()
+
     def build(self):
         return [self.path, "run", "all", f"--concurrency={self.jobs}", "--output-logs=none", "--no-update-notifier"]
 
 
-TOOLS = (Ocelot, OcelotDirect, Ninja, N2, Make, Tup, Task, Turbo)
+TOOLS = (Ocelot, OcelotDirect, Ninja, N2, Make, Tup, Task, Turbo, Floor, FloorDirect)
 
 
 def prepare(scenario, tool, turn):
@@ -348,10 +439,18 @@ def prepare(scenario, tool, turn):
         (tool.folder / graph.source(layer, 0)).write_text(f"{scenario} {turn} {os.getpid()}\n")
     elif scenario == "cold":
         tool.forget()
+    elif scenario == "restore":
+        if isinstance(tool, Floor) and turn == 0:
+            contents = graph.contents(tool.folder)
+            tool.list("contents", [text for path, content in contents.items() for text in (path, content.decode())])
+        tool.move_away("out")
 
 
 def command(scenario, tool):
-    return {"plan": tool.plan, "graph": tool.dot}.get(scenario, tool.build)()
+    if isinstance(tool, Floor) and scenario not in ("null", "cold", "restore"):
+        return None
+    special = {"plan": tool.plan, "graph": tool.dot, "why": tool.why, "restore": tool.restore, "cold": tool.cold}
+    return (special | {"version": tool.start}).get(scenario, tool.build)()
 
 
 def measure(scenario, tools, turns):
@@ -360,6 +459,9 @@ def measure(scenario, tools, turns):
     samples = {tool.name: [] for tool in taking_part}
     wrote = {}
     for turn in range(turns):
+        for tool in tools if scenario in ("leaf", "cone") else ():
+            if tool not in taking_part:
+                prepare(scenario, tool, turn)
         for tool in taking_part:
             before = tool.graph.outputs(tool.folder) if turn == 0 else {}
             prepare(scenario, tool, turn)
@@ -367,8 +469,9 @@ def measure(scenario, tools, turns):
             if turn == 0:
                 after = tool.graph.outputs(tool.folder)
                 wrote[tool.name] = sum(after[name] != look for name, look in before.items())
-    if scenario not in ("plan", "graph"):
-        first, *others = [tool.graph.contents(tool.folder) for tool in taking_part]
+    makers = [tool for tool in taking_part if scenario == "cold" or not isinstance(tool, Floor)]
+    if scenario not in ("plan", "graph", "why", "version"):
+        first, *others = [tool.graph.contents(tool.folder) for tool in makers]
         if any(other != first for other in others):
             sys.exit(f"{scenario}: the tools do not agree on the outputs")
     return {name: {"wrote": wrote[name], "samples": costs} for name, costs in samples.items()}
@@ -402,17 +505,17 @@ def time_text(seconds):
 
 def table(sizes, base):
     lines = [
-        f"| commands | scenario | tool | wall (fastest to slowest) | cpu | peak memory | wrote | wall to {base} | cpu to {base} |",
-        "|---:|---|---|---:|---:|---:|---:|---:|---:|",
+        f"| commands | scenario | tool | wall (fastest to slowest) | cpu | peak memory | wrote | wall to {base} | cpu to {base} | wall to own null |",
+        "|---:|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for nodes, scenarios in sizes.items():
         for scenario, rows in scenarios.items():
             for name, row in rows.items():
                 spread = f"{time_text(row['fastest'])} to {time_text(row['slowest'])}"
-                ratios = [f"{row[key]:.2f}x" if key in row else "" for key in ("ratio", "cpu_ratio")]
+                ratios = [f"{row[key]:.2f}x" if key in row else "" for key in ("ratio", "cpu_ratio", "null_ratio")]
                 lines.append(
                     f"| {nodes} | {scenario} | {name} | **{time_text(row['wall'])}** ({spread}) | {time_text(row['cpu'])} "
-                    f"| {row['peak'] / 2**20:.1f} MiB | {row['wrote']} | {ratios[0]} | {ratios[1]} |"
+                    f"| {row['peak'] / 2**20:.1f} MiB | {row['wrote']} | {' | '.join(ratios)} |"
                 )
     return "\n".join(lines)
 
@@ -464,7 +567,7 @@ def arguments():
     parser.add_argument("--width", type=int, default=100, help="commands per layer (default: %(default)s)")
     parser.add_argument("--scenarios", default=",".join(SCENARIOS), help="default: %(default)s")
     parser.add_argument("--turns", type=int, default=15, help="turns of each scenario (default: %(default)s)")
-    parser.add_argument("--long-turns", type=int, default=3, help="turns of `cold` and `touch` (default: %(default)s)")
+    parser.add_argument("--long-turns", type=int, default=3, help="turns of `cold`, `touch` and `restore` (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="commands at once (default: %(default)s)")
     parser.add_argument("--base", default="ninja", help="what ratios are to (default: %(default)s)")
     parser.add_argument("--work", type=Path, help="folder to work in (default: a temporary one)")
@@ -510,9 +613,12 @@ def main():
             raw[nodes], sizes[nodes] = {}, {}
             for scenario in given.scenarios.split(","):
                 print(f"{nodes}: {scenario}", file=sys.stderr)
-                turns = given.long_turns if scenario in ("cold", "touch") else given.turns
+                turns = given.long_turns if scenario in LONG else given.turns
                 raw[nodes][scenario] = measure(scenario, tools, turns)
                 sizes[nodes][scenario] = summary(raw[nodes][scenario], given.base)
+                for name, row in sizes[nodes][scenario].items():
+                    if null := sizes[nodes].get("null", {}).get(name):
+                        row["null_ratio"] = row["wall"] / null["wall"]
                 for tool in tools:
                     tool.run(tool.build())
         about["load after"] = os.getloadavg()

@@ -14,6 +14,10 @@ Shapes:
   glob        one command that reads 100,000 files by a glob
   sets        1,000 commands under 16 values of a parameter, in turn
 
+and, only if asked for by name, since they take long and need room:
+  tree        one command that reads 1,000,000 files by a glob
+  blob        one command that writes 5 GiB
+
 Only the standard library is needed.
 """
 
@@ -105,7 +109,21 @@ def glob(files=100_000):
     return [("all", ["src/**/*.txt"])], [f"src/{number // 1000:03}/{number % 1000:03}.txt" for number in range(files)]
 
 
-def shapes(sizes):
+def blob():
+    return [("all", ["src/one"])], ["src/one"]
+
+
+class Blob(Shape):
+    def write(self):
+        super().write()
+        text = (self.folder / "pipeline.yaml").read_text()
+        (self.folder / "pipeline.yaml").write_text(text.replace("[echo, 'all']", "[head, -c, 5G, /dev/zero]"))
+
+
+LARGE = (("tree", Shape, lambda: glob(1_000_000)), ("blob", Blob, blob))
+
+
+def shapes(sizes, only):
     for size in sizes:
         yield f"layers {size}", Shape, layers(size)
     yield "fan-out", Shape, fan_out()
@@ -114,6 +132,9 @@ def shapes(sizes):
     yield "join", Shape, join()
     yield "glob", Shape, glob()
     yield "sets", Sets, layers(1000)
+    for name, kind, make in LARGE:
+        if name in only:
+            yield name, kind, make()
 
 
 def measure(tool, turns):
@@ -153,7 +174,7 @@ def main():
         print(", ".join(f"{key} {value}" for key, value in machine(Path(work)).items()) + ".\n")
         print("| shape | commands | sources | first run | nothing to do | plan | one source edited |")
         print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
-        for name, kind, (commands, sources) in shapes(map(int, given.sizes.split(","))):
+        for name, kind, (commands, sources) in shapes(map(int, filter(None, given.sizes.split(","))), only):
             if only and not name.startswith(only):
                 continue
             tool = kind(str(given.ocelot.resolve()), Path(work) / "project", given.jobs, commands, sources)
