@@ -47,6 +47,9 @@ fn judge(check: &Check, result: &ActionResult, name: &str) -> Option<String> {
         format!("{what} is {value} {unit}, its budget {budget} ({} more)", value - budget)
     });
     let mut text = format!("over budget: {}", shown.collect::<Vec<_>>().join("; "));
+    if let Some(difference) = since_last(check, result) {
+        text.push_str(&format!("\n    {difference}"));
+    }
     let has = |names: [&str; 2]| over.iter().any(|(what, ..)| names.contains(what));
     let parts = largest(result);
     if has(["zip", "unzipped"]) && !parts.is_empty() {
@@ -62,6 +65,35 @@ fn judge(check: &Check, result: &ActionResult, name: &str) -> Option<String> {
     Some(text)
 }
 
+/// What became of the layer since the last release, if that had one like it.
+fn since_last(check: &Check, result: &ActionResult) -> Option<String> {
+    let last = check.budgets.last.get(result.fact("arch")?)?;
+    let mut parts = Vec::new();
+    let now = result.fact("zip-size").and_then(|size| size.parse::<u64>().ok());
+    if let (Some(now), Some(before)) = (now, last.zip) {
+        let (difference, word) = if now >= before { (now - before, "more") } else { (before - now, "less") };
+        parts.push(format!("zip was {before} bytes ({difference} {word} now)"));
+    }
+    let components: Vec<&str> =
+        result.fact("components").unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect();
+    if !last.components.is_empty() && !components.is_empty() {
+        let new = components.iter().filter(|component| !last.components.contains(**component));
+        let gone = last.components.iter().filter(|component| !components.contains(&component.as_str()));
+        parts.extend(listed("new since", new.copied()));
+        parts.extend(listed("gone since", gone.map(String::as_str)));
+    }
+    let version = result.fact("collector-version").filter(|version| *version != last.collector_version);
+    parts.extend(version.map(|version| format!("collector {} became {version}", last.collector_version)));
+    let text =
+        if parts.is_empty() { "nothing that is recorded of it is different".to_owned() } else { parts.join("; ") };
+    Some(format!("in the last release: {text}"))
+}
+
+fn listed<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
+}
+
 /// The modules with the most code, the largest first.
 fn largest(result: &ActionResult) -> String {
     let sizes = result.measurements.iter().filter_map(|(name, bytes)| Some((name.strip_prefix(CODE)?, bytes)));
@@ -74,13 +106,18 @@ fn largest(result: &ActionResult) -> String {
 mod tests {
     use super::*;
     use crate::exec::testing::node;
-    use crate::graph::check::Budgets;
+    use std::collections::BTreeMap;
+
+    use crate::graph::check::{Budgets, Released};
     use crate::graph::node::Class;
 
     fn told(budgets: Budgets, smoke: &str) -> Option<String> {
         let check = Check { budgets, ..Check::default() };
+        let layer =
+            [("arch", "amd64"), ("collector-version", "v0.145.0"), ("components", "exporter.debug,exporter.otlphttp")];
         let pairs = [("zip-size", "1000"), ("unzipped-size", "5000"), (MEASURED, smoke), ("smoke", "none")];
-        let facts = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let pairs = layer.into_iter().chain(pairs);
+        let facts = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let sizes = [(INIT_MS, 90), (MEMORY, 700), ("code-bytes a.org/a", 5), ("code-bytes b.org/b", 70)];
         let measurements = sizes.map(|(name, value)| (name.to_owned(), value)).into();
         let result = ActionResult { facts, measurements, ..ActionResult::default() };
@@ -89,7 +126,13 @@ mod tests {
 
     #[test]
     fn what_is_within_its_budget_is_not_told_and_what_is_over_is_with_its_parts() {
-        let exact = Budgets { zip: Some(1000), unzipped: Some(5000), init_ms: Some(90), memory: Some(700) };
+        let exact = Budgets {
+            zip: Some(1000),
+            unzipped: Some(5000),
+            init_ms: Some(90),
+            memory: Some(700),
+            last: BTreeMap::new(),
+        };
         assert_eq!(told(exact, "native"), None);
         assert_eq!(told(Budgets::default(), "native"), None);
         let small = Budgets { zip: Some(999), unzipped: Some(1), ..Budgets::default() };
@@ -99,6 +142,23 @@ mod tests {
              the most code, in bytes: b.org/b 70, a.org/a 5\n    \
              take components that are not needed out of the distribution's buildtags, or raise `budgets:` in config/ocelot.yaml"
         );
+    }
+
+    #[test]
+    fn what_became_of_a_layer_since_the_last_release_is_told() {
+        let last = |zip, components: &[&str], version: &str| {
+            let components = components.iter().map(|name| (*name).to_owned()).collect();
+            let last = Released { zip, components, collector_version: version.to_owned() };
+            let budgets = Budgets { zip: Some(1), last: [("amd64".to_owned(), last)].into(), ..Budgets::default() };
+            told(budgets, "none").unwrap().lines().nth(1).unwrap().trim().to_owned()
+        };
+        assert_eq!(
+            last(Some(900), &["exporter.otlphttp", "receiver.x"], "v0.144.0"),
+            "in the last release: zip was 900 bytes (100 more now); new since: exporter.debug; gone since: receiver.x; \
+             collector v0.144.0 became v0.145.0"
+        );
+        assert_eq!(last(Some(1001), &[], "v0.145.0"), "in the last release: zip was 1001 bytes (1 less now)");
+        assert_eq!(last(None, &[], "v0.145.0"), "in the last release: nothing that is recorded of it is different");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::graph::build::Draft;
 use crate::graph::node::Kind;
 use crate::graph::origin::behind;
-pub use crate::spec::budget::Budgets;
+pub use crate::spec::budget::{Budgets, Released};
 pub use crate::spec::smoke::SmokeValues;
 
 /// `check`.

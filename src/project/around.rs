@@ -9,6 +9,7 @@ use crate::base::suggest;
 use crate::graph::kinds::Surroundings;
 use crate::graph::node::{Pin, Resolve, Source};
 use crate::outside::git::{LocationContext, SourceLocation};
+use crate::project::last_release::{self, LastRelease};
 use crate::project::lock::Lock;
 use crate::project::params::Sets;
 use crate::spec::config::{DependenciesFile, DistributionsFile, RegionsFile, SettingsFile};
@@ -33,6 +34,7 @@ struct Inner {
     dependencies: BTreeMap<String, Found<BTreeMap<String, Vec<String>>>>,
     regions: Option<Found<RegionsFile>>,
     settings: Option<Found<SettingsFile>>,
+    last_release: LastRelease,
     /// Problems of those files, told once.
     problems: Vec<Diagnostic>,
 }
@@ -165,6 +167,13 @@ impl<'a> Around<'a> {
         if inner.settings.is_none() {
             let file: Found<SettingsFile> = inner.read_yaml(self.root, SETTINGS);
             inner.problems.extend(file.as_ref().map(|file| file.budgets.problems()).unwrap_or_default());
+            if let Some(named) = file.as_ref().and_then(|file| file.budgets.last_release.as_ref()) {
+                inner.read.push(named.value.clone());
+                match last_release::read(self.root, named) {
+                    Ok(layers) => inner.last_release = layers,
+                    Err(problem) => inner.problems.push(problem),
+                }
+            }
             inner.settings = Some(file);
         }
     }
@@ -299,13 +308,15 @@ impl Surroundings for Around<'_> {
         if let Some(problem) = unknown {
             return Err(problem);
         }
+        let mut budgets = budgets.map(|budgets| budgets.of(name)).unwrap_or_default();
+        budgets.last = inner.last_release.get(name).cloned().unwrap_or_default();
         Ok(Resolve {
             distribution: name.to_owned(),
             description: folded.description,
             tags: folded.tags,
             config_file: folded.config_file,
             smoke: folded.smoke,
-            budgets: budgets.map(|budgets| budgets.of(name)).unwrap_or_default(),
+            budgets,
             components: None,
             output: None,
         })

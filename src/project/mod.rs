@@ -2,6 +2,7 @@
 
 pub mod around;
 pub mod find;
+mod last_release;
 pub mod lint;
 pub mod load;
 pub mod lock;

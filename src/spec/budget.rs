@@ -1,5 +1,7 @@
 //! `budgets:` of the settings: how large a layer may be and how long it may take to start. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,8 @@ pub struct BudgetsFile {
     pub init_time: Option<Text>,
     /// Resident set after an invocation, as `check` measures it: for example `64 MiB`.
     pub memory: Option<Text>,
+    /// The `index.json` of the release that a layer over budget is compared with: a file of the project.
+    pub last_release: Option<Text>,
     /// Other limits for single distributions of `config/distributions.yaml`; what is left out is as for all.
     pub distributions: IndexMap<String, BudgetFile>,
 }
@@ -50,6 +54,19 @@ pub struct Budgets {
     pub init_ms: Option<u64>,
     /// Resident bytes.
     pub memory: Option<u64>,
+    /// The layers of the last release, by architecture.
+    pub last: BTreeMap<String, Released>,
+}
+
+/// A layer of the last release: what is over budget is said to be so much more than it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Released {
+    /// The collector's version, with its `v`.
+    pub collector_version: String,
+    /// Bytes of its zip, if they are known.
+    pub zip: Option<u64>,
+    /// Its components, if they are known.
+    pub components: BTreeSet<String>,
 }
 
 impl BudgetsFile {
@@ -64,6 +81,7 @@ impl BudgetsFile {
             unzipped: size(own(|own| &own.unzipped).unwrap_or(&self.unzipped)),
             init_ms: time(own(|own| &own.init_time).unwrap_or(&self.init_time)),
             memory: size(own(|own| &own.memory).unwrap_or(&self.memory)),
+            last: BTreeMap::new(),
         }
     }
 

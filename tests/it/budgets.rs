@@ -1,7 +1,7 @@
 //! `budgets:` of the settings: judged when a result is read, so that another budget counts at once and starts nothing.
 
 use crate::shipped;
-use crate::smoke::{RUN, can_start};
+use crate::smoke::{RUN, can_start, edit};
 use crate::support::{Counts, Space, both_paths};
 
 const SETTINGS: &str = "config/ocelot.yaml";
@@ -62,6 +62,37 @@ fn a_budget_that_cannot_be_read_or_is_for_nobody_is_told_at_its_place() {
     allow(&space, "{distributions: {minimla: {zip: 1 MiB}}}");
     let said = space.run(&["plan", NODE[0]]).status(2).stderr;
     assert!(said.contains("unknown distribution `minimla`") && said.contains("`minimal`"), "{said}");
+}
+
+#[test]
+fn a_layer_over_budget_is_compared_with_the_last_release() {
+    let space = shipped::project();
+    let index = "config/last-release.json";
+    edit(&space, "pipelines/quickstart.yaml", "formats: [markdown, json,", "formats: [markdown, json, index,");
+    let _ = space.run(&["run", NODE[0], "report[minimal]"]).status(0);
+    let report = space.read("build/quickstart/report/minimal/index.json");
+    let size = "\"size\": ";
+    let (before, after) = report.split_at(report.find(size).expect("a size") + size.len());
+    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    let released = format!("{before}1000{after}").replacen("receiver.otlp", "receiver.other", 1);
+    space.write(index, &released);
+    allow(&space, &format!("{{zip: 1 KiB, last-release: {index}}}"));
+    let said = space.run(&RUN).status(1).stderr;
+    assert!(said.contains("in the last release: zip was 1000 bytes ("), "{said}");
+    assert!(said.contains(" more now); new since: receiver.otlp; gone since: receiver.other\n"), "{said}");
+    // The file is one of those that the graph was made from.
+    space.write(index, &released.replace("1000", "1001"));
+    let said = space.run(&RUN).status(1).stderr;
+    assert!(said.contains("zip was 1001 bytes"), "{said}");
+    space.write(index, "{\"format\": 2}");
+    let said = space.run(&["plan", NODE[0]]).status(2).stderr;
+    assert!(said.contains("the release index has form 2") && said.contains("config/ocelot.yaml:1:"), "{said}");
+    space.remove(index);
+    let said = space.run(&["plan", NODE[0]]).status(2).stderr;
+    assert!(
+        said.contains("cannot read `config/last-release.json`") && said.contains("download `index.json`"),
+        "{said}"
+    );
 }
 
 #[test]
