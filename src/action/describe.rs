@@ -51,8 +51,8 @@ fn schema(kind: &Kind) -> u32 {
         // 2: they say what a layer's provenance names.
         Kind::Clone(_) | Kind::Overlay(_) | Kind::Build(_) | Kind::Package(_) => 2,
         // 2: the layer is started. 3: its provenance is passed on. 4: it asks the check, and not AWS. 5: it is started too
-        // where an exporter asks a server that is named.
-        Kind::Check(_) => 5,
+        // where an exporter asks a server that is named. 6: it is sent OTLP over gRPC too.
+        Kind::Check(_) => 6,
     }
 }
 

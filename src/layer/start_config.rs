@@ -34,13 +34,43 @@ impl Signal {
     }
 }
 
+/// What carries OTLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// Unary calls over HTTP/2, in clear.
+    Grpc,
+    /// `POST /v1/SIGNAL`.
+    Http,
+}
+
+impl Transport {
+    /// Both, sorted.
+    pub const ALL: [Self; 2] = [Self::Grpc, Self::Http];
+
+    /// As in a configuration, below `protocols`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+        }
+    }
+
+    /// The port where none is said.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Grpc => 4317,
+            Self::Http => 4318,
+        }
+    }
+}
+
 /// What a run with this configuration can count on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartConfig {
     /// The TCP ports on which it listens for OTLP, sorted.
     pub ports: Vec<u16>,
-    /// The port for OTLP over HTTP, if it has one.
-    pub http: Option<u16>,
+    /// Where OTLP can be sent to: for each transport the port of the first receiver that asks neither for TLS nor for a login.
+    pub receivers: BTreeMap<Transport, u16>,
     /// Variables that hold the endpoint of an OTLP/HTTP exporter, sorted.
     pub endpoints: Vec<String>,
     /// Signals that can be sent without reaching for anything outside: all exporters behind them are known, and near.
@@ -80,8 +110,6 @@ const S3: &str = "s3";
 const ASKING: [&str; 1] = ["clickhouse"];
 /// Processors that may drop what they are given.
 const DROPPING: [&str; 3] = ["filter", "probabilistic_sampler", "tail_sampling"];
-const GRPC_PORT: u16 = 4317;
-const HTTP_PORT: u16 = 4318;
 
 /// Reads a configuration that [`config_yaml::read_names`] accepts, and that is started with what is given.
 ///
@@ -94,14 +122,14 @@ pub fn read(file: &str, text: &str, given: &SmokeValues) -> Result<StartConfig, 
     let Some(tree) = yaml::parse(source, text, &Limits::default(), &mut Vec::new()) else {
         return Ok(StartConfig::default());
     };
-    let (ports, http) = ports(&tree);
+    let (ports, receivers) = ports(&tree);
     let pointed = pointed(&tree);
     let asks_outside = asks_outside(text, given).or_else(|| asks_its_server(&tree, &names, given));
-    let mut config = StartConfig { ports, http, asks_outside, ..StartConfig::default() };
+    let mut config = StartConfig { ports, receivers, asks_outside, ..StartConfig::default() };
     config.endpoints = pointed.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
     for signal in Signal::ALL {
         let flow = Flow::of(&names, signal, &pointed);
-        if http.is_some() && flow.starts && flow.is_near {
+        if !config.receivers.is_empty() && flow.starts && flow.is_near {
             config.sent.push(signal);
             if flow.comes_out {
                 config.awaited.push(signal);
@@ -140,29 +168,29 @@ impl Flow {
     }
 }
 
-/// The ports of all OTLP receivers, and the first that speaks HTTP.
-fn ports(tree: &Tree<'_>) -> (Vec<u16>, Option<u16>) {
+/// The ports of all OTLP receivers, and for each transport the first that takes what is sent in clear.
+fn ports(tree: &Tree<'_>) -> (Vec<u16>, BTreeMap<Transport, u16>) {
     let mut ports = BTreeSet::new();
-    let mut http = None;
+    let mut open = BTreeMap::new();
     for entry in tree.get("receivers").map(Tree::entries).unwrap_or_default() {
         if entry.key.as_str().split('/').next() != Some("otlp") {
             continue;
         }
-        let protocols = entry.value.get("protocols").map(Tree::entries).unwrap_or_default();
-        for protocol in protocols {
-            let is_http = protocol.key.as_str() == "http";
-            let default = if is_http { HTTP_PORT } else { GRPC_PORT };
-            let port = match protocol.value.get("endpoint").and_then(Tree::as_str) {
+        let Some(protocols) = entry.value.get("protocols") else { continue };
+        for transport in Transport::ALL {
+            let Some(protocol) = protocols.get(transport.name()) else { continue };
+            let port = match protocol.get("endpoint").and_then(Tree::as_str) {
                 Some(endpoint) => port(endpoint),
-                None => Some(default),
+                None => Some(transport.port()),
             };
             ports.extend(port);
-            if is_http && http.is_none() {
-                http = port;
+            let is_open = ["tls", "auth"].iter().all(|key| protocol.get(key).is_none());
+            if let Some(port) = port.filter(|_| is_open) {
+                open.entry(transport).or_insert(port);
             }
         }
     }
-    (ports.into_iter().collect(), http)
+    (ports.into_iter().collect(), open)
 }
 
 /// The port of `HOST:PORT`, where a variable stands for what follows its `:-`.
@@ -300,13 +328,23 @@ mod tests {
         let read = read("c", &config(POINTED, "batch"), &SmokeValues::default()).unwrap();
         let expected = StartConfig {
             ports: vec![4318, 4417],
-            http: Some(4318),
+            receivers: [(Transport::Grpc, 4417), (Transport::Http, 4318)].into(),
             endpoints: vec!["WHERE".into()],
             sent: vec![Signal::Metrics, Signal::Traces],
             awaited: vec![Signal::Traces],
             asks_outside: None,
         };
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn nothing_is_sent_where_tls_or_a_login_is_asked_for() {
+        let locked = config(POINTED, "").replace("'localhost:4417'", "'localhost:4417', tls: {cert_file: c}");
+        let read_one = |text: &str| read("c", text, &SmokeValues::default()).unwrap();
+        let one = read_one(&locked);
+        assert_eq!((one.ports, one.receivers), (vec![4318, 4417], [(Transport::Http, 4318)].into()));
+        let both = read_one(&locked.replace("http:\n", "http: {auth: {authenticator: a}}\n"));
+        assert_eq!((both.receivers.len(), both.sent), (0, vec![]));
     }
 
     #[test]

@@ -80,6 +80,25 @@ fn an_extension_that_dies_says_why_and_when() {
 }
 
 #[test]
+fn what_it_takes_over_one_transport_and_refuses_or_loses_over_the_other_is_told() {
+    const RECEIVER: &str = "tests/fixtures/collector-src/collector/standin/collector/receiver/receiver.go";
+    if !can_start() {
+        return;
+    }
+    let said = refused(RECEIVER, "w.Header().Set(\"Grpc-Status\", \"0\")", "w.Header().Set(\"Grpc-Status\", \"13\")");
+    says(&said, &["sending traces to port 4317 (grpc) answered gRPC status 13"]);
+    let said = refused(
+        RECEIVER,
+        "body, err := io.ReadAll(r.Body)\n\tif err == nil {",
+        "body, err := []byte(nil), errors.New(\"no\")\n\tif err == nil {",
+    );
+    says(&said, &["sending traces to port 4318 (http) answered 503"]);
+    // It says "yes", and nothing comes out.
+    let said = refused(RECEIVER, "if err := o.s.Next(batch); err != nil {", "if batch.Signal == \"\" {");
+    says(&said, &["traces (grpc) sent to it never came out at the exporter's endpoint (COLLECTOR_OTLP_ENDPOINT)"]);
+}
+
+#[test]
 fn an_extension_that_hangs_is_ended() {
     if !can_start() {
         return;

@@ -22,7 +22,7 @@ use crate::exec::outputs::remove_any;
 use crate::graph::check::SmokeValues;
 use crate::layer::start_config::{Signal, StartConfig};
 use crate::outside::lambda::emulator::{Emulator, Seen, Visit};
-use crate::outside::lambda::protocol::Phase;
+use crate::outside::lambda::protocol::{Phase, Received};
 use crate::outside::process::command::{CommandSpec, End, OutputSink};
 use crate::outside::process::describe::describe_end;
 
@@ -86,15 +86,16 @@ pub(in crate::exec) fn prove(
     let root = job.work.join(OPT);
     let program = unpack(&root, smoke)?;
     let _turn = ports::wait(world, &smoke.start.ports)?;
-    let visit = Visit { invoke: true, http: smoke.start.http, signals: smoke.start.sent.clone() };
+    let receivers = smoke.start.receivers.clone();
+    let visit = Visit { invoke: true, receivers, signals: smoke.start.sent.clone() };
     let first = start(world, job, &root, &program, smoke, &visit)?;
     log.write(&first.output);
     let mut proof = judge(&first, smoke);
     let late = missing(smoke, &first.seen.at_freeze);
     if proof.errors.is_empty() && !late.is_empty() {
         // Whether a batch is full by then is a matter of milliseconds: a thing to know, and no finding.
-        let names = names(&late);
-        log.line(&format!("{names}: not out yet when Lambda could freeze it; sent later, at the latest at shutdown"));
+        let late = late.join(", ");
+        log.line(&format!("{late}: not out yet when Lambda could freeze it; sent later, at the latest at shutdown"));
     }
     if proof.errors.is_empty() {
         let mut times: Vec<u64> = first.seen.ready_ms.into_iter().collect();
@@ -252,13 +253,12 @@ fn resident(program: &Path) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// What should have come out of it, and is not among this.
-fn missing(smoke: &Smoke<'_>, held: &BTreeMap<Signal, u64>) -> Vec<Signal> {
-    smoke.start.awaited.iter().copied().filter(|signal| !held.contains_key(signal)).collect()
-}
-
-fn names(signals: &[Signal]) -> String {
-    signals.iter().map(|signal| signal.name()).collect::<Vec<_>>().join(", ")
+/// What should have come out of it, and is not among this, as `SIGNAL (TRANSPORT)`.
+fn missing(smoke: &Smoke<'_>, received: &Received) -> Vec<String> {
+    let over =
+        |signal: &Signal| smoke.start.receivers.keys().map(|transport| (*signal, *transport)).collect::<Vec<_>>();
+    let awaited = smoke.start.awaited.iter().flat_map(over).filter(|one| !received.contains(one));
+    awaited.map(|(signal, transport)| format!("{} ({})", signal.name(), transport.name())).collect()
 }
 
 /// What the first start says of the layer.
@@ -273,7 +273,7 @@ fn judge(start: &Start, smoke: &Smoke<'_>) -> Proof {
         proof.errors.push(format!(
             "{BINARY}: {} sent to it never came out at the exporter's endpoint ({}){}: see what it says in the log of \
              this node",
-            names(&lost),
+            lost.join(", "),
             smoke.start.endpoints.join(", "),
             with(smoke)
         ));

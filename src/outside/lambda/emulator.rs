@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use tiny_http::{Header, Request, Response, Server};
 
 use crate::base::clock::Clock;
-use crate::layer::start_config::Signal;
+use crate::layer::start_config::{Signal, Transport};
 use crate::outside::lambda::aws;
 use crate::outside::lambda::function;
-use crate::outside::lambda::protocol::{Answer, Call, IDENTIFIER, Phase, Protocol};
+use crate::outside::lambda::protocol::{Answer, Call, IDENTIFIER, Phase, Protocol, Received};
 
 /// A body beyond this is read to its end by nobody.
 const BODY: u64 = 4 << 20;
@@ -27,9 +28,9 @@ const SHUTDOWN_MS: u64 = 2_000;
 pub struct Visit {
     /// Whether there is an invocation between start and shutdown.
     pub invoke: bool,
-    /// Where it takes OTLP over HTTP.
-    pub http: Option<u16>,
-    /// What is sent there during the invocation.
+    /// The ports on which it takes OTLP.
+    pub receivers: BTreeMap<Transport, u16>,
+    /// What is sent to each of them during the invocation.
     pub signals: Vec<Signal>,
 }
 
@@ -44,10 +45,10 @@ pub struct Seen {
     pub reported: Option<String>,
     /// What it refused, in words.
     pub refused: Vec<String>,
-    /// OTLP requests that had come out of it when it allowed Lambda to freeze it.
-    pub at_freeze: BTreeMap<Signal, u64>,
-    /// OTLP requests that came out of it at all.
-    pub received: BTreeMap<Signal, u64>,
+    /// What had come out of it when it allowed Lambda to freeze it.
+    pub at_freeze: Received,
+    /// What came out of it at all.
+    pub received: Received,
 }
 
 /// The server.
@@ -111,7 +112,7 @@ impl Emulator {
                     reply(request, 200, protocol.invoke(now + INVOKE_MS));
                     let listener = protocol.listener();
                     function = Some(scope.spawn(move || {
-                        let refused = function::invoke(visit.http, &visit.signals, listener);
+                        let refused = function::invoke(visit, listener);
                         self.wake();
                         refused
                     }));
@@ -122,7 +123,9 @@ impl Emulator {
                 }
             }
             // The function's requests fail at once when the extension is gone, and are bounded in any case.
-            seen.refused = function.and_then(|function| function.join().ok()).unwrap_or_default();
+            // A panic there is a mistake of ours, and never a finding about the extension.
+            let refused = function.map(|function| function.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            seen.refused = refused.unwrap_or_default();
             seen.phase = protocol.phase();
             seen.reported = protocol.reported().map(str::to_owned);
             seen.received.clone_from(protocol.received());
@@ -151,6 +154,7 @@ fn answer(protocol: &mut Protocol, request: &mut Request, secrets: &BTreeMap<Str
         name: header("Lambda-Extension-Name"),
         identifier: header("Lambda-Extension-Identifier"),
         error_type: header("Lambda-Extension-Function-Error-Type"),
+        encoding: header("Content-Encoding"),
         body: &body,
     })
 }
@@ -203,16 +207,17 @@ mod tests {
                 assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(IDENTIFIER), "{answer}");
                 let next = "/2020-01-01/extension/event/next";
                 assert!(ask(&emulator, "GET", next, "").contains("INVOKE"));
-                assert!(ask(&emulator, "POST", "/v1/traces", "x").starts_with("HTTP/1.1 200"));
+                assert!(ask(&emulator, "POST", "/v1/traces", "ocelot-check-grpc").starts_with("HTTP/1.1 200"));
                 assert!(ask(&emulator, "GET", next, "").contains("SHUTDOWN"));
-                assert!(ask(&emulator, "POST", "/v1/traces", "x").starts_with("HTTP/1.1 200"));
+                assert!(ask(&emulator, "POST", "/v1/traces", "ocelot-check-http").starts_with("HTTP/1.1 200"));
                 ended.store(true, Ordering::SeqCst);
                 emulator.wake();
             });
             emulator.attend(&visit, &clock, &ended, &mut || at_work += 1)
         });
         assert_eq!((seen.phase, at_work), (Phase::ShuttingDown, 1));
-        assert_eq!((seen.at_freeze[&Signal::Traces], seen.received[&Signal::Traces]), (1, 2));
+        assert_eq!(seen.at_freeze, [(Signal::Traces, Transport::Grpc)].into());
+        assert_eq!(seen.received, [(Signal::Traces, Transport::Grpc), (Signal::Traces, Transport::Http)].into());
         assert!(seen.ready_ms.is_some() && seen.reported.is_none() && seen.refused.is_empty(), "{seen:?}");
     }
 

@@ -1,10 +1,11 @@
 //! What the Extensions API, the Telemetry API and an OTLP endpoint answer to an extension. No socket, no clock.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::layer::start_config::Signal;
+use crate::layer::start_config::{Signal, Transport};
+use crate::outside::lambda::otlp;
 
 /// The id that the extension is given when it registers.
 pub const IDENTIFIER: &str = "7f1dd6b2-0c6f-4f0e-9d0a-5b2c0b8f3e11";
@@ -31,9 +32,14 @@ pub struct Call<'c> {
     pub identifier: Option<&'c str>,
     /// `Lambda-Extension-Function-Error-Type`.
     pub error_type: Option<&'c str>,
+    /// `Content-Encoding`.
+    pub encoding: Option<&'c str>,
     /// The body, as far as it was read.
     pub body: &'c [u8],
 }
+
+/// What came out at the exporter's endpoint: each signal, with the transport by which it had gone in.
+pub type Received = BTreeSet<(Signal, Transport)>;
 
 /// What it gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +88,7 @@ pub struct Protocol {
     phase: Phase,
     listener: Option<u16>,
     reported: Option<String>,
-    received: BTreeMap<Signal, u64>,
+    received: Received,
 }
 
 impl Protocol {
@@ -101,15 +107,16 @@ impl Protocol {
         self.reported.as_deref()
     }
 
-    /// OTLP requests received, by signal.
-    pub fn received(&self) -> &BTreeMap<Signal, u64> {
+    /// What came out of it so far.
+    pub fn received(&self) -> &Received {
         &self.received
     }
 
     /// Answers a request.
     pub fn answer(&mut self, call: &Call<'_>) -> Answer {
         if let ("POST", Some(signal)) = (call.method, signal_of(call.path)) {
-            *self.received.entry(signal).or_default() += 1;
+            let transports = otlp::came_over(call.body, call.encoding);
+            self.received.extend(transports.into_iter().map(|transport| (signal, transport)));
             return Answer::Now(OK, String::new());
         }
         if (call.method, call.path) == ("POST", "/2020-01-01/extension/register") {
@@ -283,8 +290,9 @@ mod tests {
         let _ = protocol.answer(&Call { body: b"", ..report });
         assert_eq!(protocol.reported(), Some("Extension.Config"));
         for path in ["/v1/traces", "/v1/traces", "/v1/logs", "/v1/other"] {
-            let _ = protocol.answer(&Call { method: "POST", path, ..Call::default() });
+            let body = b"ocelot-check-http";
+            let _ = protocol.answer(&Call { method: "POST", path, body, ..Call::default() });
         }
-        assert_eq!(protocol.received(), &[(Signal::Logs, 1), (Signal::Traces, 2)].into());
+        assert_eq!(protocol.received(), &[(Signal::Logs, Transport::Http), (Signal::Traces, Transport::Http)].into());
     }
 }
