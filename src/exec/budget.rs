@@ -16,6 +16,29 @@ pub(in crate::exec) const CODE: &str = "code-bytes ";
 /// How many modules are measured and shown.
 pub(in crate::exec) const PARTS: usize = 5;
 
+/// What a check measured of a layer, for those who show it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// Milliseconds to the first event, where it was started on its own processor: what an emulated one takes says nothing
+    /// of Lambda.
+    pub init_ms: Option<u64>,
+    /// Resident bytes after an invocation, likewise.
+    pub memory: Option<u64>,
+    /// Bytes of code of the Go modules with the most, the largest first.
+    pub code: Vec<(String, u64)>,
+}
+
+/// What the result of a `check` says of its layer.
+pub fn measured(result: &ActionResult) -> Measured {
+    let is_native = result.fact(MEASURED) == Some(Mode::Native.name());
+    let value = |name: &str| result.measurements.get(name).copied().filter(|_| is_native);
+    let code =
+        result.measurements.iter().filter_map(|(name, bytes)| Some((name.strip_prefix(CODE)?.to_owned(), *bytes)));
+    let mut code: Vec<(String, u64)> = code.collect();
+    code.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    Measured { init_ms: value(INIT_MS), memory: value(MEMORY), code }
+}
+
 /// What is over budget in the result of a `check`: one line with every value, and then what to do.
 pub fn over(node: &Node, result: Option<&ActionResult>) -> Option<String> {
     match (&node.kind, result) {
@@ -26,14 +49,12 @@ pub fn over(node: &Node, result: Option<&ActionResult>) -> Option<String> {
 
 fn judge(check: &Check, result: &ActionResult, name: &str) -> Option<String> {
     let fact = |name: &str| result.fact(name).and_then(|value| value.parse::<u64>().ok());
-    // What an emulated processor takes says nothing of Lambda.
-    let is_native = result.fact(MEASURED) == Some(Mode::Native.name());
-    let measured = |name: &str| result.measurements.get(name).copied().filter(|_| is_native);
+    let measured = measured(result);
     let all = [
         ("zip", fact("zip-size"), check.budgets.zip, "bytes"),
         ("unzipped", fact("unzipped-size"), check.budgets.unzipped, "bytes"),
-        ("init-time", measured(INIT_MS), check.budgets.init_ms, "ms"),
-        ("memory", measured(MEMORY), check.budgets.memory, "bytes"),
+        ("init-time", measured.init_ms, check.budgets.init_ms, "ms"),
+        ("memory", measured.memory, check.budgets.memory, "bytes"),
     ];
     let over: Vec<(&str, u64, u64, &str)> = all
         .into_iter()
@@ -51,8 +72,9 @@ fn judge(check: &Check, result: &ActionResult, name: &str) -> Option<String> {
         text.push_str(&format!("\n    {difference}"));
     }
     let has = |names: [&str; 2]| over.iter().any(|(what, ..)| names.contains(what));
-    let parts = largest(result);
+    let parts: Vec<String> = measured.code.iter().map(|(module, bytes)| format!("{module} {bytes}")).collect();
     if has(["zip", "unzipped"]) && !parts.is_empty() {
+        let parts = parts.join(", ");
         text.push_str(&format!("\n    the most code, in bytes: {parts}"));
     }
     text.push_str(
@@ -92,14 +114,6 @@ fn since_last(check: &Check, result: &ActionResult) -> Option<String> {
 fn listed<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     let names: Vec<&str> = names.collect();
     (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
-}
-
-/// The modules with the most code, the largest first.
-fn largest(result: &ActionResult) -> String {
-    let sizes = result.measurements.iter().filter_map(|(name, bytes)| Some((name.strip_prefix(CODE)?, bytes)));
-    let mut sizes: Vec<(&str, &u64)> = sizes.collect();
-    sizes.sort_by_key(|(_, bytes)| std::cmp::Reverse(**bytes));
-    sizes.iter().take(PARTS).map(|(module, bytes)| format!("{module} {bytes}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::support::Space;
+use crate::{shipped, smoke};
 
 const HOSTILE: &str = r#"
 nodes:
@@ -68,6 +69,25 @@ fn a_graph_whose_inputs_are_missing_is_drawn_and_says_why_nothing_is_known() {
     let page = page_of(&space, &[]);
     assert!(page.contains("\"state\":\"unknown\"") && page.contains("What a run would do is not known"), "{page}");
     assert!(page.contains("gone.txt"), "{page}");
+}
+
+#[test]
+fn a_layer_is_shown_with_what_it_takes_and_what_became_of_it() {
+    const INDEX: &str = "config/last-release.json";
+    let space = shipped::project();
+    smoke::edit(&space, "pipelines/quickstart.yaml", "formats: [markdown, json,", "formats: [markdown, json, index,");
+    let _ = space.run(&["run", "quickstart", "report[minimal]"]).status(0);
+    let index = space.read("build/quickstart/report/minimal/index.json");
+    space.write(INDEX, &index.replace("v0.145.0", "v0.144.0"));
+    space.write("config/ocelot.yaml", &format!("budgets: {{last-release: {INDEX}}}\n"));
+    let page = page_of(&space, &["quickstart", "report[minimal]"]);
+    let Some(dom) = browser(&space, &page, "") else { return };
+    let (_, layers) = dom.split_once("id=\"layer-rows\"").expect("the layers");
+    let (layers, _) = layers.split_once("</section>").expect("their end");
+    assert_eq!(layers.matches("go std").count(), 2, "one bar for each layer: {layers}");
+    assert_eq!(layers.matches("+0.0 KiB (v0.144.0)").count(), 2, "{layers}");
+    // The other architecture is started where qemu is.
+    assert!(!smoke::can_start() || layers.contains(" ms</span>"), "{layers}");
 }
 
 #[test]

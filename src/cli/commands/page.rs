@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::action::result::ActionResult;
 use crate::action::verdict::Verdict;
 use crate::base::clock::format_utc;
 use crate::base::digest::BlobDigest;
@@ -13,7 +14,9 @@ use crate::cli::selection::Selection;
 use crate::cli::workspace::{self, Workspace};
 use crate::engine::job::pasteable;
 use crate::engine::plan::Plan;
+use crate::exec::budget::{self, Measured};
 use crate::graph::build::does_work;
+use crate::graph::check::Check;
 use crate::graph::node::{Kind, Node};
 use crate::outside::process::terminal::{Colours, sanitize_for_terminal};
 use crate::report::page::{self, Page, PageLayer, PageNode};
@@ -87,10 +90,30 @@ fn gather(workspace: &Workspace, plan: Option<&Plan>, note: Option<String>) -> P
                 arch: fact("arch"),
                 file: package.output.clone().unwrap_or_default(),
                 size: result.output("layer").map_or(0, |output| output.content.size()),
+                ..PageLayer::default()
             });
         }
     }
+    for id in &shown {
+        if let (Kind::Check(check), Some(result)) = (&session.graph.node(*id).kind, &session.memory[id.index()].result)
+        {
+            add_measured(&mut page.layers, check, result);
+        }
+    }
     page
+}
+
+/// What a check knows of a layer that was packaged.
+fn add_measured(layers: &mut [PageLayer], check: &Check, result: &ActionResult) {
+    let is_it = |layer: &&mut PageLayer| {
+        result.fact("distribution") == Some(&layer.distribution) && result.fact("arch") == Some(&layer.arch)
+    };
+    for layer in layers.iter_mut().filter(is_it) {
+        let last = check.budgets.last.get(&layer.arch);
+        let Measured { init_ms, memory, code } = budget::measured(result);
+        layer.released = last.and_then(|last| Some((last.zip?, last.collector_version.clone())));
+        (layer.init_ms, layer.memory, layer.code) = (init_ms, memory, code);
+    }
 }
 
 /// The command of an `exec`, ready to paste; its variables are left out, for they may hold what is not for everybody.

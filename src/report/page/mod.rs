@@ -78,6 +78,14 @@ pub struct PageLayer {
     pub file: String,
     /// Bytes.
     pub size: u64,
+    /// Bytes of its zip in the last release, and the collector's version there.
+    pub released: Option<(u64, String)>,
+    /// Milliseconds to its first event, if it was started.
+    pub init_ms: Option<u64>,
+    /// Resident bytes after an invocation, if it was started.
+    pub memory: Option<u64>,
+    /// The Go modules with the most code, with their bytes, the largest first.
+    pub code: Vec<(String, u64)>,
 }
 
 /// One box of the drawing.

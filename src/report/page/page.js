@@ -20,6 +20,7 @@ const draw = (tag, attributes) => {
 const time = (ms) => ms == null ? "" : ms < 1000 ? `${ms} ms` : ms < 60000 ? `${(ms / 1000).toFixed(1)} s`
   : `${Math.floor(ms / 60000)} min ${Math.floor(ms % 60000 / 1000)} s`;
 const mib = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
+const more = (bytes) => `${bytes < 0 ? "−" : "+"}${(Math.abs(bytes) / 1024).toFixed(1)} KiB`;
 const short = (text) => { const all = Array.from(text); return all.length > 24 ? all.slice(0, 23).join("") + "…" : text; };
 const worst = (members) => ORDER.find((state) => members.some((id) => data.nodes[id].state === state)) || "unknown";
 // Enter and Space do what a click does.
@@ -109,17 +110,32 @@ if (data.totalMs > 0) {
   by("time").hidden = false;
 }
 
+// Layers: what they weigh and take, and which modules their code is from.
 if (data.layers.length) {
   const head = make("div", "row head");
-  head.append(...["distribution", "arch", "file"].map((text) => make("span", "", text)), make("span", "num", "size"));
-  by("layer-rows").append(head, ...data.layers.map((layer) => {
+  head.append(...["distribution", "arch", "file"].map((text) => make("span", "", text)),
+    ...["zip", "since release", "first event", "memory"].map((text) => make("span", "num", text)));
+  by("layer-rows").append(head);
+  data.layers.forEach((layer) => {
     const row = make("div", "row");
     row.tabIndex = 0;
     row.append(make("span", "", layer.distribution), make("span", "", layer.arch), make("span", "dim", layer.file || "in the cache"),
-      make("span", "num", mib(layer.size)));
+      make("span", "num", mib(layer.size)),
+      make("span", "num", layer.released ? `${more(layer.size - layer.released[0])} (${layer.released[1]})` : ""),
+      make("span", "num", time(layer.init_ms)), make("span", "num", layer.memory == null ? "" : mib(layer.memory)));
     act(row, () => choose(layer.node));
-    return row;
-  }));
+    by("layer-rows").append(row);
+    if (!layer.code.length) return;
+    const most = layer.code[0][1], code = make("div", "code");
+    layer.code.forEach(([module, bytes]) => {
+      const bar = make("div", "bar"), svg = draw("svg", {});
+      svg.append(draw("rect", { class: "track", width: "100%", height: 12, rx: 3 }),
+        draw("rect", { class: "work", width: `${Math.max(0.3, 100 * bytes / most)}%`, height: 12, rx: 3 }));
+      bar.append(make("span", "dim", module), svg, make("span", "num dim", mib(bytes)));
+      code.append(bar);
+    });
+    by("layer-rows").append(code);
+  });
   by("layers").hidden = false;
 }
 
