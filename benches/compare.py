@@ -368,7 +368,7 @@ class Task(Tool):
     state = (".task",)
 
     def write(self):
-        lines = ["version: '3'", "silent: true", "tasks:", f"  all: {{deps: [{', '.join(map(self.task, self.graph.last()))}]}}"]
+        lines = ["version: '3'", "silent: true", "run: once", "tasks:", f"  all: {{deps: [{', '.join(map(self.task, self.graph.last()))}]}}"]
         for layer, _, inputs, output in self.graph.each():
             lines.append(f"  {self.task(output)}:")
             if layer:
@@ -425,7 +425,42 @@ os.execvp("sh", ["sh", "-c", json.load(open("package.json"))["scripts"][sys.argv
         return [self.path, "run", "all", f"--concurrency={self.jobs}", "--output-logs=none", "--no-update-notifier"]
 
 
-TOOLS = (Ocelot, OcelotDirect, Ninja, N2, Make, Tup, Task, Turbo, Floor, FloorDirect)
+class Moon(Task):
+    """Every command is a task of the one project. moon wants a repository of git with a commit."""
+
+    name = "moon"
+    program = "moon"
+    state = (".moon/cache",)
+
+    def __init__(self, program, graph, folder, jobs):
+        super().__init__(program, graph, folder, jobs)
+        self.env |= {"MOON_TELEMETRY": "false", "MOON_TOOLCHAIN_FORCE_GLOBALS": "true", "NO_COLOR": "1"}
+
+    def write(self):
+        (self.folder / ".moon").mkdir()
+        (self.folder / ".moon/workspace.yml").write_text("projects:\n  compare: '.'\ntelemetry: false\n")
+        (self.folder / ".gitignore").write_text("out\n.home\n.moon/cache\n")
+        lines = ["language: unknown", "tasks:"]
+        for layer, _, inputs, output in self.graph.each():
+            lines.append(f"  t{self.task(output)}:")
+            lines.append(f"    script: 'cksum {' '.join(inputs)} > {output}'")
+            lines += [f"    inputs: [{', '.join(inputs)}]", f"    outputs: [{output}]"]
+            if layer:
+                lines.append(f"    deps: [{self.targets(inputs[1:])}]")
+        lines += ["  all:", "    command: noop", f"    deps: [{self.targets(self.graph.last())}]"]
+        (self.folder / "moon.yml").write_text("\n".join(lines) + "\n")
+        git = ["git", "-c", "user.name=compare", "-c", "user.email=compare@localhost"]
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "compare"]):
+            subprocess.run([*git, *words], cwd=self.folder, env=self.env, check=True)
+
+    def targets(self, outputs):
+        return ", ".join(f"'~:t{self.task(output)}'" for output in outputs)
+
+    def build(self):
+        return [self.path, "run", "compare:all", "--concurrency", self.jobs, "--quiet"]
+
+
+TOOLS = (Ocelot, OcelotDirect, Ninja, N2, Make, Tup, Task, Turbo, Moon, Floor, FloorDirect)
 
 
 def prepare(scenario, tool, turn):

@@ -78,6 +78,15 @@ fn parse(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// The same text by serde_yaml, without places, and into no types of ours: the peer of `parse`.
+#[divan::bench]
+fn parse_serde_yaml(bencher: Bencher<'_, '_>) {
+    let text = pipeline();
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| serde_yaml::from_str::<serde_yaml::Value>(black_box(&text)).expect("YAML"));
+}
+
 /// A project's files to its graph.
 #[divan::bench]
 fn graph(bencher: Bencher<'_, '_>) {
