@@ -9,6 +9,7 @@ use crate::cli::process::Process;
 use crate::cli::workspace::{self, Workspace};
 use crate::exec::known_tags::known_tags;
 use crate::graph::node::{CloneKind, Kind, Pin, Resolve};
+use crate::layer::component::parse_component_tag;
 use crate::layer::tags::{TAG_PREFIX, TagSet};
 use crate::project::load::Loaded;
 use crate::spec::config::DistributionsFile;
@@ -81,6 +82,13 @@ fn tag_set(tags: &[String]) -> TagSet {
     TagSet::new(tags.iter().map(String::as_str))
 }
 
+/// Where the file of a component of the project would be that has this tag.
+fn own_file(k: &Resolve, tag: &str) -> Option<String> {
+    let (category, name) = parse_component_tag(tag)?;
+    let components = k.components.as_ref()?.trim_end_matches('/');
+    Some(format!("{components}/collector/lambdacomponents/{category}/{name}.go"))
+}
+
 /// Remembers what sources know.
 struct Check<'a> {
     process: &'a Process,
@@ -115,7 +123,8 @@ impl<'a> Check<'a> {
         let tags = tag_set(tags);
         let unknown = tags.unknown(known).into_iter();
         let category = |tag: &str| tag.rsplit_once('.').map(|(category, _)| category.to_owned());
-        let like = |tag: &str| known.iter().filter(|other| category(other) == category(tag)).cloned().collect();
+        let is_like = |tag: &str, other: &str| category(other) == category(tag) && !other.ends_with(".all");
+        let like = |tag: &str| known.iter().filter(|other| is_like(tag, other)).cloned().collect();
         unknown
             .map(|unknown| {
                 let near = unknown.suggestion.map_or_else(|| like(unknown.tag), |near| vec![near.to_owned()]);
@@ -152,10 +161,16 @@ impl<'a> Check<'a> {
             let problem = Diagnostic::error(format!("unknown build tag `{tag}`"))
                 .label(at, "no `//go:build` line has this tag")
                 .note(format!("looked for in the sources `{}`{}", clone.repo, own.unwrap_or_default()));
-            problems.push(match near.as_slice() {
+            let problem = match near.as_slice() {
                 [] => problem,
                 [near] => problem.did_you_mean(Some(near)),
                 several => problem.help(format!("there are: {}", several.join(", "))),
+            };
+            problems.push(match (near.as_slice(), own_file(k, &tag)) {
+                ([] | [_, _, ..], Some(file)) => problem.help(format!(
+                    "a component of your own has its file: `{file}`, with this tag in its `//go:build` line"
+                )),
+                _ => problem,
             });
         }
         problems

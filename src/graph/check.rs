@@ -18,6 +18,9 @@ pub struct Check {
     pub given: SmokeValues,
     /// `budgets:` of the settings for the layer's distribution.
     pub budgets: Budgets,
+    /// The file of the project that is packaged as the layer's configuration, if it is not the sources' own: where a finding
+    /// in it is to be mended.
+    pub config_file: Option<String>,
 }
 
 /// Follows the edges from each check to its `resolve`.
@@ -26,11 +29,13 @@ pub(in crate::graph) fn fill(drafts: &mut [Draft<'_>]) {
         if matches!(drafts[at].node.kind, Kind::Check(_)) {
             let resolve = ["layer", "config"].into_iter().try_fold(at, |at, field| behind(drafts, at, field));
             let given = resolve.and_then(|at| match &drafts[at].node.kind {
-                Kind::Resolve(resolve) => Some((resolve.smoke.clone(), resolve.budgets.clone())),
+                Kind::Resolve(resolve) => {
+                    Some((resolve.smoke.clone(), resolve.budgets.clone(), resolve.config_file.clone()))
+                }
                 _ => None,
             });
             if let Kind::Check(check) = &mut drafts[at].node.kind {
-                (check.given, check.budgets) = given.unwrap_or_default();
+                (check.given, check.budgets, check.config_file) = given.unwrap_or_default();
             }
         }
     }

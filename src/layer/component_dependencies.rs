@@ -71,6 +71,26 @@ pub fn unlisted_modules<'a>(
     unlisted.collect()
 }
 
+/// The imports of a component file that no module provides: none of Go's own packages, none of `own`, the module that it is
+/// laid into, and of no module that is required or listed.
+pub fn unprovided<'a>(
+    imports: impl IntoIterator<Item = &'a str>,
+    own: &GoMod,
+    listed: &[ModuleVersion],
+) -> Vec<&'a str> {
+    let below = |module: &str, import: &str| {
+        import.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let is_provided = |import: &&str| {
+        let is_go_s = !import.split('/').next().unwrap_or_default().contains('.');
+        is_go_s
+            || below(&own.module, import)
+            || own.provider_of(import).is_some()
+            || listed.iter().any(|module| below(&module.path, import))
+    };
+    imports.into_iter().filter(|import| !is_provided(import)).collect()
+}
+
 /// Whether a key of the dependency list counts: its own tag is active, or every component, or every one of its
 /// category.
 pub fn is_selected(key: &str, tags: &TagSet) -> bool {
@@ -180,5 +200,14 @@ mod tests {
         let imports = ["x.org/a/pkg", "x.org/a/nested/pkg", "x.org/b", "fmt"];
         let found = unlisted_modules(imports, &tree(), &after, &listed);
         assert_eq!(found, [("x.org/a/nested/pkg", "x.org/a/nested"), ("x.org/b", "x.org/b")]);
+    }
+
+    #[test]
+    fn imports_without_a_module_are_found() {
+        let tree = tree();
+        let own = format!("{}/internal/x", tree.module);
+        let listed = [ModuleVersion { path: "x.org/a".into(), version: "v1.0.0".into(), pinned: true }];
+        let imports = ["fmt", "net/http", &own, "x.org/a/pkg", "x.org/ab", "y.org/c"];
+        assert_eq!(unprovided(imports, &tree, &listed), ["x.org/ab", "y.org/c"]);
     }
 }

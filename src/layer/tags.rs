@@ -114,8 +114,15 @@ pub fn closest_tag<'k>(tag: &str, known: &'k BTreeSet<String>) -> Option<&'k str
         return Some(only);
     }
     let likeness = |candidate: &str| {
-        // The prefix that they all share would make everything look alike.
-        strsim::normalized_damerau_levenshtein(short, candidate.strip_prefix(TAG_PREFIX).unwrap_or(candidate))
+        // What they share, the prefix and perhaps the category, would make everything look alike.
+        let candidate = candidate.strip_prefix(TAG_PREFIX).unwrap_or(candidate);
+        match (short.split_once('.'), candidate.split_once('.')) {
+            (_, Some((_, "all"))) => 0.0,
+            (Some((category, own)), Some((same, other))) if category == same => {
+                strsim::normalized_damerau_levenshtein(own, other)
+            }
+            _ => strsim::normalized_damerau_levenshtein(short, candidate),
+        }
     };
     let best = known.iter().map(|candidate| (likeness(candidate), candidate.as_str()));
     let best = best.reduce(|best, next| if next.0 > best.0 { next } else { best });
@@ -176,6 +183,8 @@ mod tests {
         assert_eq!(suggestion("exporters.otlphttp").as_deref(), Some("lambdacomponents.exporter.otlphttp"));
         assert_eq!(suggestion("processor.otlphttp").as_deref(), Some("lambdacomponents.exporter.otlphttp"));
         assert_eq!(suggestion("extension.zzzzzzzzzzz").as_deref(), Some("-"));
+        // A component of one's own whose file is missing: nobody means all of them.
+        assert_eq!(suggestion("exporter.awss3").as_deref(), Some("-"));
         assert_eq!(suggestion("exporter.otlp"), None);
     }
 }

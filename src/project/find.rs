@@ -79,7 +79,9 @@ pub fn default(dir: &Path, last: Option<&str>) -> Result<PathBuf, FindError> {
     let names = names(dir);
     match names.as_slice() {
         [] => Err(FindError {
-            message: "there is no pipeline here: no `pipeline.yaml`, and nothing in `pipelines/`".to_owned(),
+            message: "there is no pipeline here: no `pipeline.yaml`, and nothing in `pipelines/`; begin one with `ocelot init`, or say \
+                      with `-C DIR` where it is"
+                .to_owned(),
         }),
         [only] => as_pipeline(dir, only).ok_or_else(|| FindError { message: format!("cannot open `{only}`") }),
         several => Err(FindError { message: format!("which pipeline? One of: {}", several.join(", ")) }),

@@ -55,7 +55,7 @@ fn a_configuration_that_cannot_start_is_refused_at_its_line() {
     let said = refused(CONFIG, "exporters: [otlphttp]", "exporters: [otlphttp/two]");
     says(&said, &["pipeline `traces` uses exporter `otlphttp/two`, which is not defined", "define it under exporters"]);
     let said = refused(CONFIG, "receivers: [otlp]", "receivers: [otlp");
-    says(&said, &["collector-config/config.yaml:"]);
+    says(&said, &[&format!("{CONFIG}:")]);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_extension_that_dies_says_why_and_when() {
     says(&said, &["exited with status 7 during an invocation"]);
     // The collector refuses what a reader of names cannot know.
     let said = refused(CONFIG, "endpoint: ${env:COLLECTOR_OTLP_ENDPOINT:-http://localhost:4319}", "# no endpoint");
-    says(&said, &["exporter \"otlphttp\" needs an endpoint", "collector-config/config.yaml:"]);
+    says(&said, &["exporter \"otlphttp\" needs an endpoint", &format!("{CONFIG}:")]);
     // What is taken in and never comes out.
     let said = refused(LIFECYCLE, "collector.Flush()", "os.Exit(0)");
     says(&said, &["extensions/collector: it ended of itself with status 0 during an invocation"]);

@@ -63,6 +63,9 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
     if found.errors.is_empty() {
         started = start_all(world, job, k, &examples, &mut found, &mut measurements, log)?;
     }
+    for error in &mut found.errors {
+        *error = in_project(error, k);
+    }
     for line in found.errors.iter().chain(&found.warnings) {
         log.line(line);
     }
@@ -98,6 +101,13 @@ pub(in crate::exec) fn run(world: &World, job: &Job, k: &Check, log: &mut dyn Lo
         }
     }
     Ok(Produced { outputs, facts, measurements, warnings: found.warnings, ..Produced::default() })
+}
+
+/// A finding with the file of the project in place of its copy in the layer. Both have the same lines. What passes is
+/// recorded and keeps the name in the layer: the file is an input of other nodes.
+fn in_project(finding: &str, k: &Check) -> String {
+    let named = |file: &String| finding.replace(&format!("{CONFIG}:"), &format!("{file}:"));
+    k.config_file.as_ref().map_or_else(|| finding.to_owned(), named)
 }
 
 /// What the layer's facts say of it.
@@ -310,6 +320,10 @@ mod tests {
         let error = run(&world, &job, &Check { smoke: "optional".into(), ..Check::default() }, &mut Printed::default())
             .unwrap_err();
         assert!(matches!(error, WorkError::Internal(_)));
+        let job = check_job(&world, &zip, &Sha256Sum::of(&zip).to_code_sha256());
+        let own = Check { smoke: "optional".into(), config_file: Some("config/own.yaml".into()), ..Check::default() };
+        let text = run(&world, &job, &own, &mut Printed::default()).unwrap_err().to_string();
+        assert!(text.contains("\n- config/own.yaml:1: the configuration has no pipeline"), "{text}");
     }
 
     #[test]

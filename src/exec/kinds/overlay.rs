@@ -10,7 +10,7 @@ use crate::exec::kinds::collector_tree::{CollectorTree, ProjectFile, invalid, pr
 use crate::exec::outputs::{self, LayOutError};
 use crate::graph::node::Overlay;
 use crate::layer::component::overlay_files;
-use crate::layer::component_dependencies::{ModuleVersion, required_modules, unlisted_modules};
+use crate::layer::component_dependencies::{ModuleVersion, required_modules, unlisted_modules, unprovided};
 use crate::layer::go_mod::GoMod;
 use crate::layer::go_source::imports;
 use crate::layer::hashes::Sha256Sum;
@@ -194,8 +194,9 @@ fn tidy(
             let wanted: Vec<String> = modules.iter().map(|m| format!("{}@{}", m.path, m.version)).collect();
             let offline = if world.offline { " (`--offline` forbids fetching modules)" } else { "" };
             WorkError::Invalid(format!(
-                "`go mod tidy` {end}{offline}; the modules of the selected components are: {}",
-                if wanted.is_empty() { "none".to_owned() } else { wanted.join(", ") }
+                "`go mod tidy` {end}{offline}; the modules of the selected components are: {}{}",
+                if wanted.is_empty() { "none".to_owned() } else { wanted.join(", ") },
+                to_list(selected, &tree.go_mod, modules)
             ))
         }
         error => error,
@@ -213,6 +214,21 @@ fn tidy(
         })
         .collect();
     if floating.is_empty() { Ok(()) } else { Err(WorkError::Invalid(floating.join("\n"))) }
+}
+
+/// For each import whose module nothing names, where to name it.
+fn to_list(selected: &[&ProjectFile], go_mod: &GoMod, modules: &[ModuleVersion]) -> String {
+    let mut text = String::new();
+    for file in selected {
+        for import in unprovided(imports(&file.text), go_mod, modules) {
+            text.push_str(&format!(
+                "\n    {} imports {import}, of no module that is required: name its module under the component's tag in \
+                 config/component_dependencies.yaml",
+                file.in_project
+            ));
+        }
+    }
+    text
 }
 
 /// The module files, if one of them is not what the sources have.
@@ -416,6 +432,21 @@ mod tests {
         }
         let error = fail("x.org/a@v1.0.0: dial tcp: lookup proxy: no such host");
         assert!(matches!(&error, WorkError::Environment(text) if text.contains("no such host")), "{error}");
+    }
+
+    #[test]
+    fn an_import_whose_module_nothing_names_is_told_with_where_to_name_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        stand_in(&mut world, |_| ("go: found, but does not contain package x.org/forgotten/exporter\n".to_owned(), 1));
+        let constraint = OWN.1.lines().next().unwrap();
+        let text =
+            format!("{constraint}\n\npackage exporter\n\nimport (\n\t\"fmt\"\n\t\"x.org/forgotten/exporter\"\n)\n");
+        let k = overlay(&[]);
+        let error = overlaid(&world, &job_of(&world, &k, S3, &[(OWN.0, &text)]), &k).unwrap_err().to_string();
+        let told =
+            format!("{} imports x.org/forgotten/exporter, of no module that is required: name its module", OWN.0);
+        assert!(error.contains(&told) && !error.contains("imports fmt"), "{error}");
     }
 
     #[test]
