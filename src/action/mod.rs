@@ -3,4 +3,5 @@
 pub mod describe;
 pub mod manifest;
 pub mod result;
+pub mod topic;
 pub mod verdict;

@@ -1,6 +1,7 @@
 //! The composition root: the command line, and one file per command.
 
 pub mod args;
+mod closing;
 pub mod commands;
 mod confirm;
 pub mod exit;

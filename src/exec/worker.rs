@@ -16,6 +16,7 @@ use crate::outside::process::cancel::Level;
 use crate::outside::process::command::OutputSink;
 use crate::outside::process::output::{LogCapture, LogLimits};
 use crate::outside::process::terminal::{Colours, sanitize_for_terminal};
+use crate::store::atomic;
 
 /// What a worker is to do.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ pub struct Completion {
     pub tail: Vec<String>,
     /// The whole log, if anything was printed.
     pub log: Option<BlobDigest>,
+    /// The file that has the log of a failure, relative to the project root.
+    pub log_file: Option<String>,
     /// How long all attempts took, in milliseconds.
     pub duration_ms: u64,
     /// How many attempts there were.
@@ -83,6 +86,9 @@ pub trait Progress {
     /// A further attempt begins.
     fn attempt(&mut self, id: NodeId, number: u32);
 }
+
+/// Logs of the nodes that failed in the last run that did something, relative to the project root.
+pub const LOGS: &str = ".ocelot/log";
 
 /// How many lines a failure shows.
 const TAIL_LINES: usize = 40;
@@ -129,7 +135,19 @@ pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completi
     let (tail, bytes) = finished.unwrap_or_default();
     let log = (!bytes.is_empty()).then(|| world.cache.put_bytes(&bytes).digest);
     let duration_ms = world.clock.elapsed_ms().saturating_sub(started);
-    Completion { id: job.id, outcome, written, warnings, tail, log, duration_ms, attempts, began }
+    let failed = matches!(&outcome, Err(error) if !matches!(error, WorkError::Cancelled | WorkError::NeedsProducer(_)));
+    let log_file = if failed { write_log(world, job, &bytes) } else { None };
+    Completion { id: job.id, outcome, written, warnings, tail, log, log_file, duration_ms, attempts, began }
+}
+
+/// Puts what a failed node printed where any program can read it. The cache has it too: a file that cannot be written is
+/// only not named.
+fn write_log(world: &World, job: &Job, bytes: &[u8]) -> Option<String> {
+    let name = job.work.file_name()?.to_str()?;
+    let path = format!("{LOGS}/{name}.log");
+    let text = sanitize_for_terminal(bytes, Colours::Drop);
+    let is_kept = !bytes.is_empty() && atomic::write(&world.root.join(&path), text.as_bytes(), false).is_ok();
+    is_kept.then_some(path)
 }
 
 struct Worker<'a> {

@@ -1,5 +1,6 @@
 //! Sinks: what a person or a machine sees of a run.
 
+pub mod closing;
 pub mod github;
 pub mod json;
 pub mod lines;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::base::clock::format_utc;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
+use crate::cli::closing;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::{self, Interrupts};
 use crate::cli::preflight;
@@ -17,10 +18,12 @@ use crate::cli::unknown_tags;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::Options;
+use crate::event::account::Accounting;
 use crate::event::{Counts, Event, EventSink};
 use crate::exec::api::World;
 use crate::exec::outputs::remove_any;
 use crate::exec::registries::Registries;
+use crate::exec::worker::LOGS;
 use crate::graph::build::does_work;
 use crate::graph::node::{Kind, Node};
 use crate::outside::github::TOKEN;
@@ -74,12 +77,12 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let RunRequest { selection, how, extra_args, mode } = request;
     let root = selection.pipeline.root.clone();
     let run = run_name(process);
-    let mut sink = sink::of(process);
+    let mut sink = Accounting::new(sink::of(process), process.clock);
     // Until there is something to end in order, a signal just ends the process: a run with nothing to do needs no more.
     let mut interrupts = None;
-    let held = match lock::try_lock(process, &root, sink.as_mut())? {
+    let held = match lock::try_lock(process, &root, &mut sink)? {
         Some(held) => held,
-        None => lock::wait(process, &root, interrupts.insert(Interrupts::install()?).cancel(), sink.as_mut())?,
+        None => lock::wait(process, &root, interrupts.insert(Interrupts::install()?).cancel(), &mut sink)?,
     };
     let now_ns = file_clock(&root);
     let options =
@@ -102,6 +105,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     // What a killed run left half-done; a run with nothing to do lays nothing out.
     let scratch = workspace.state.scratch();
     remove_any(&scratch).and_then(|()| std::fs::create_dir(&scratch)).ok();
+    remove_any(&root.join(LOGS)).ok();
     refuse_unsupported(&workspace)?;
     if !extra_args.is_empty() {
         let [target] = workspace.targets[..] else {
@@ -148,13 +152,13 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     });
     let nodes = workspace.wanted_count();
     sink.event(&Event::Started { pipeline: workspace.session.graph.name.clone(), run: run.clone(), nodes });
-    super::update::note_pinned_branches(&workspace, sink.as_mut());
+    super::update::note_pinned_branches(&workspace, &mut sink);
     let jobs = how
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)));
     let run_options = RunOptions { jobs, fail_fast: how.fail_fast };
     let wanted = workspace.wanted.clone();
-    let mut outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, sink.as_mut());
+    let mut outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, &mut sink);
 
     workspace.session.cache.finish();
     for warning in workspace.session.cache.take_warnings() {
@@ -163,7 +167,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     if let Some(message) = watcher.problem() {
         sink.event(&Event::Warning { node: None, message });
     }
-    super::update::save_after_run(process, &mut workspace, &outcome, sink.as_mut());
+    super::update::save_after_run(process, &mut workspace, &outcome, &mut sink);
     let summary = super::build::summary(&workspace, &BTreeMap::new());
     let untouched = workspace.untouched();
     // A repeat is asked something else: other arguments, or receipts that have to be of these credentials.
@@ -173,14 +177,19 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         sink.event(&Event::Warning { node: None, message });
     }
     if mode == Mode::Write {
-        super::cache::gc_daily(process, &root, &workspace.session.cache, sink.as_mut());
+        super::cache::gc_daily(process, &root, &workspace.session.cache, &mut sink);
     }
-    remove_work(&root, &run, how.keep_temp, sink.as_mut());
+    remove_work(&root, &run, how.keep_temp, &mut sink);
     if mode == Mode::Write {
         // What the cache could not take was held there for this run; what stays is removed by the next one.
         remove_any(&scratch).ok();
     }
     outcome.counts.fresh += untouched;
+    sink.account.close();
+    if mode == Mode::Write && !outcome.counts.is_null() {
+        let summary = closing::summary(&workspace, &outcome, untouched > 0, &sink.account);
+        sink.event(&Event::Summary(Box::new(summary)));
+    }
     sink.event(&Event::Finished(outcome.counts));
     show_unknown_tags(process, &workspace, &outcome);
     match watcher.finish() {
