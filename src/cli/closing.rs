@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::action::topic::Topic;
 use crate::base::id::NodeId;
 use crate::base::shell::quote;
+use crate::cli::ending::Ending;
 use crate::cli::workspace::Workspace;
 use crate::engine::outcome::RunOutcome;
 use crate::event::Ended;
@@ -20,13 +21,9 @@ const MOST_SLOW: usize = 10;
 /// Artifacts that a summary names.
 const MOST_ARTIFACTS: usize = 1_000;
 
-/// What a run did, in sum; its counters have the nodes that nobody looked at.
-pub(in crate::cli) fn summary(
-    workspace: &Workspace,
-    outcome: &RunOutcome,
-    is_partial: bool,
-    account: &Account,
-) -> Summary {
+/// What a run did, in sum.
+pub(in crate::cli) fn summary(workspace: &Workspace, ending: &Ending<'_>, account: &Account) -> Summary {
+    let outcome = ending.outcome;
     let graph = &workspace.session.graph;
     let timed = |id: &NodeId| Timed { node: graph.node(*id).name.clone(), duration_ms: outcome.worked_ms[id] };
     let mut slowest: Vec<Timed> = outcome.worked_ms.keys().map(timed).collect();
@@ -37,7 +34,7 @@ pub(in crate::cli) fn summary(
         reasons: reasons(account),
         cached: outcome.counts.fresh + outcome.counts.restored,
         saved_ms: saved_ms(workspace, outcome),
-        saved_more: is_partial,
+        saved_more: ending.is_partial,
         artifacts: artifacts(workspace, outcome),
         slowest,
         critical: critical::path(graph, &outcome.worked_ms).iter().map(timed).collect(),
@@ -123,7 +120,11 @@ fn next(workspace: &Workspace, outcome: &RunOutcome, account: &Account) -> Optio
         return say("ocelot status".to_owned(), "what is there of it, in every region");
     }
     let is_new = |topic| matches!(topic, Topic::NeverRun | Topic::NeverDone);
-    let is_first = worked.len() > 1 && worked.iter().all(|span| is_new(Topic::of(&span.reason)));
-    if is_first { say("ocelot graph".to_owned(), "what waits for what") } else { None }
-        .filter(|_| workspace.wanted_count() > 1)
+    let is_first = worked.iter().all(|span| is_new(Topic::of(&span.reason)));
+    match worked.len() {
+        0 | 1 => None,
+        _ if is_first => say("ocelot graph".to_owned(), "what waits for what"),
+        _ => say("ocelot why --last".to_owned(), "what changed, with old and new values"),
+    }
+    .filter(|_| workspace.wanted_count() > 1)
 }

@@ -1,4 +1,5 @@
-//! What a run did, node by node, gathered from its events. The last lines of a run are drawn from this account.
+//! What a run did, node by node, gathered from its events. The end of a run and its place in the history are drawn
+//! from this one account.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! What happened, as data. Sinks in `report` turn it into lines; `--output json` prints it as it is.
 
 pub mod account;
+pub mod record;
 pub mod summary;
 
 use serde::{Deserialize, Serialize};

@@ -257,7 +257,11 @@ impl Worker<'_> {
         if changed_inputs.is_empty() {
             match node.class {
                 Class::Effect if left_undone => {}
-                Class::Effect => receipt::complete(self.world, self.job, &result)?,
+                Class::Effect => {
+                    receipt::complete(self.world, self.job, &result)?;
+                    // For the explanation of a later change; the receipt alone says whether it is done.
+                    self.world.cache.put_bytes(&self.job.manifest.bytes);
+                }
                 Class::Pure | Class::Volatile | Class::Sink => self.record(&result, &discovered),
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod closing;
 pub mod github;
+pub mod history;
 pub mod json;
 pub mod lines;
 pub mod page;

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::base::clock::format_utc;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
-use crate::cli::closing;
+use crate::cli::ending::{Ending, told};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::{self, Interrupts};
 use crate::cli::preflight;
 use crate::cli::process::Process;
+use crate::cli::record::Before;
 use crate::cli::selection::{self, Selection};
 use crate::cli::sink;
 use crate::cli::unknown_tags;
@@ -87,8 +88,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let now_ns = file_clock(&root);
     let options =
         Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
-    let null_allowed =
-        how.force.is_empty() && how.as_is.is_empty() && !how.no_cache && extra_args.is_empty() && !how.sandbox;
+    let is_plain = how.force.is_empty() && how.as_is.is_empty() && !how.no_cache && !how.sandbox;
+    let null_allowed = is_plain && how.record.is_none() && extra_args.is_empty();
     let open = OpenRequest { selection, mode, null_allowed, now_ns, force: &how.force, as_is: &how.as_is, options };
     let mut workspace = match workspace::open(process, open)? {
         Opened::Null(settled) => {
@@ -157,6 +158,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)));
     let run_options = RunOptions { jobs, fail_fast: how.fail_fast };
+    let before = Before::of(&workspace);
     let wanted = workspace.wanted.clone();
     let mut outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, &mut sink);
 
@@ -172,9 +174,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let untouched = workspace.untouched();
     // A repeat is asked something else: other arguments, or receipts that have to be of these credentials.
     let lasting = extra_args.is_empty() && how.as_is.is_empty();
-    if let Err(stop) = workspace.save(&outcome, lasting, summary) {
-        let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
-        sink.event(&Event::Warning { node: None, message });
+    let saved = workspace.save(&outcome, lasting, summary);
+    if let Err(stop) = &saved {
+        sink.event(&Event::Warning { node: None, message: told(stop) });
     }
     if mode == Mode::Write {
         super::cache::gc_daily(process, &root, &workspace.session.cache, &mut sink);
@@ -184,12 +186,19 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         // What the cache could not take was held there for this run; what stays is removed by the next one.
         remove_any(&scratch).ok();
     }
+    let exit = exit_of(&workspace, &outcome, &interrupts);
     outcome.counts.fresh += untouched;
-    sink.account.close();
-    if mode == Mode::Write && !outcome.counts.is_null() {
-        let summary = closing::summary(&workspace, &outcome, untouched > 0, &sink.account);
-        sink.event(&Event::Summary(Box::new(summary)));
-    }
+    let ending = Ending {
+        process,
+        how,
+        outcome: &outcome,
+        before: &before,
+        exit,
+        is_partial: untouched > 0,
+        is_kept: mode == Mode::Write,
+        is_saved: saved.is_ok(),
+    };
+    ending.tell(&mut workspace, &mut sink);
     sink.event(&Event::Finished(outcome.counts));
     show_unknown_tags(process, &workspace, &outcome);
     match watcher.finish() {
@@ -197,7 +206,6 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         // The watcher holds the lock until the last command of this run is gone.
         Finished::StillEnding(_) => drop(held),
     }
-    let exit = exit_of(&workspace, &outcome, &interrupts);
     Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome), summary: String::new() })
 }
 
