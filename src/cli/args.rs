@@ -159,6 +159,9 @@ pub struct HowArgs {
     /// Write into this file what every node was made from, to be compared with that of another machine by `why A B`.
     #[arg(long, value_name = "FILE")]
     pub record: Option<String>,
+    /// Write a trace of the run into this file, for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<String>,
 }
 
 /// `plan`.

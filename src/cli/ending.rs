@@ -6,10 +6,12 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::record::{self, Before};
 use crate::cli::record_file::RecordFile;
+use crate::cli::trace::TraceFile;
 use crate::cli::workspace::Workspace;
 use crate::engine::outcome::RunOutcome;
 use crate::event::account::Accounting;
 use crate::event::{Event, EventSink};
+use crate::graph::node::Graph;
 
 /// A run that has ended, and whose state is saved. Its counters have the nodes that nobody looked at.
 pub(in crate::cli) struct Ending<'a> {
@@ -33,7 +35,7 @@ pub(in crate::cli) struct Ending<'a> {
 
 impl Ending<'_> {
     /// Tells and keeps all that there is.
-    pub(in crate::cli) fn tell(&self, workspace: &mut Workspace, sink: &mut Accounting) {
+    pub(in crate::cli) fn tell(&self, workspace: &mut Workspace, trace: Option<TraceFile>, sink: &mut Accounting) {
         sink.account.close();
         if let Some(file) = &self.how.record {
             let written = RecordFile::write(workspace, &self.process.dir.join(file));
@@ -47,6 +49,15 @@ impl Ending<'_> {
                 sink.event(&Event::Summary(Box::new(summary)));
             }
         }
+        write_trace(trace, sink, Some(&workspace.session.graph));
+    }
+}
+
+/// Writes the trace, if one was asked for; there is no graph if nothing had changed.
+pub(in crate::cli) fn write_trace(trace: Option<TraceFile>, sink: &mut Accounting, graph: Option<&Graph>) {
+    if let Some(trace) = trace {
+        let written = trace.write(&sink.account, graph);
+        warn(sink, written);
     }
 }
 

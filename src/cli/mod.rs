@@ -16,6 +16,7 @@ mod record_file;
 mod selection;
 mod settings;
 mod sink;
+mod trace;
 mod unknown_tags;
 mod workspace;
 

@@ -1,5 +1,5 @@
-//! What a run did, node by node, gathered from its events. The end of a run and its place in the history are drawn
-//! from this one account.
+//! What a run did, node by node, gathered from its events. The end of a run, its trace and its place in the history are
+//! drawn from this one account.
 
 use std::collections::BTreeMap;
 
@@ -144,6 +144,11 @@ impl Account {
         let now = self.clock.elapsed_us();
         self.spans.iter_mut().for_each(|span| span.end_us = span.end_us.min(now));
         self.open.clear();
+    }
+
+    /// Microseconds since the program's start.
+    pub fn elapsed_us(&self) -> u64 {
+        self.clock.elapsed_us()
     }
 }
 

@@ -7,3 +7,4 @@ pub mod json;
 pub mod lines;
 pub mod page;
 pub mod progress;
+pub mod trace;

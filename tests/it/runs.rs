@@ -1,4 +1,6 @@
-//! After a run one knows what it did, and can ask again later: its last lines, its history, its logs.
+//! After a run one knows what it did, and can ask again later: its last lines, its history, its trace, its logs.
+
+use serde_json::Value;
 
 use crate::support::{Space, both_paths};
 
@@ -167,6 +169,52 @@ fn a_damaged_history_costs_the_damaged_run_and_no_later_one() {
         assert_eq!(space.build(&[]).failed, 0);
     }
     assert_eq!(space.run(&["history", "--output", "json"]).status(0).events().len(), 2);
+}
+
+/// The events of a trace.
+fn trace(space: &Space, arguments: &[&str]) -> Vec<Value> {
+    let ran = space.run(&[&["run", "--trace", "trace.json"], arguments].concat());
+    assert!(ran.status <= 1, "{ran:?}");
+    let whole: Value = serde_json::from_str(&space.read("trace.json")).unwrap();
+    whole["traceEvents"].as_array().expect("events").clone()
+}
+
+#[test]
+fn a_trace_has_every_node_on_a_lane_and_all_that_its_form_asks_for() {
+    let space = Space::with(&format!("pools: {{disk: 1}}\n{}", PIPELINE.replace("b: {", "b: {pool: disk, ")));
+    space.write("a.c", "1");
+    space.write("b.c", "1");
+    let events = trace(&space, &["-j2"]);
+    for event in &events {
+        let has = |key: &str| event.get(key).is_some();
+        assert!(["ph", "name", "pid", "tid", "ts"].into_iter().all(has), "{event}");
+        match event["ph"].as_str().unwrap() {
+            "X" => assert!(event["dur"].is_u64() && event["ts"].is_u64() && has("cat"), "{event}"),
+            "C" => {
+                let values = event["args"].as_object().unwrap();
+                assert!(!values.is_empty() && values.values().all(Value::is_u64), "{event}");
+            }
+            "M" => assert!(event["args"].is_object(), "{event}"),
+            other => panic!("{other}"),
+        }
+    }
+    let spans: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X" && event["tid"] != 0).collect();
+    let named: Vec<&str> = spans.iter().map(|span| span["name"].as_str().unwrap()).collect();
+    assert_eq!(named.len(), 3, "{named:?}");
+    let end = |span: &Value| span["ts"].as_u64().unwrap() + span["dur"].as_u64().unwrap();
+    for (at, one) in spans.iter().enumerate() {
+        for other in spans[at + 1..].iter().filter(|other| other["tid"] == one["tid"]) {
+            assert!(end(one) <= other["ts"].as_u64().unwrap(), "{one} and {other} overlap on one lane");
+        }
+    }
+    let program = spans.iter().find(|span| span["name"] == "program").unwrap();
+    assert_eq!(program["args"]["why"], "never run with these inputs");
+    assert!(spans.iter().all(|span| span["name"] == "program" || end(span) <= program["ts"].as_u64().unwrap()));
+    assert!(events.iter().any(|event| event["name"] == "pool disk" && event["args"]["free"] == 0));
+    // One with nothing to do, and one that cannot be written.
+    assert!(trace(&space, &[]).iter().any(|event| event["name"] == "look"));
+    let refused = space.run(&["run", "--trace", "none/trace.json"]).status(3);
+    assert!(refused.stderr.contains("cannot write the trace to "), "{refused:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::base::clock::format_utc;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
-use crate::cli::ending::{Ending, told};
+use crate::cli::ending::{Ending, told, write_trace};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::{self, Interrupts};
 use crate::cli::preflight;
@@ -15,6 +15,7 @@ use crate::cli::process::Process;
 use crate::cli::record::Before;
 use crate::cli::selection::{self, Selection};
 use crate::cli::sink;
+use crate::cli::trace::TraceFile;
 use crate::cli::unknown_tags;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::outcome::{RunOptions, RunOutcome};
@@ -85,6 +86,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         Some(held) => held,
         None => lock::wait(process, &root, interrupts.insert(Interrupts::install()?).cancel(), &mut sink)?,
     };
+    let trace = how.trace.as_ref().map(|name| TraceFile::create(process, name)).transpose()?;
     let now_ns = file_clock(&root);
     let options =
         Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
@@ -94,6 +96,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let mut workspace = match workspace::open(process, open)? {
         Opened::Null(settled) => {
             sink.event(&Event::Finished(Counts { fresh: settled.fresh, ..Counts::default() }));
+            write_trace(trace, &mut sink, None);
             held.release();
             return Ok(RunReport { exit: Exit::Ok, workspace: None, outcome: None, summary: settled.summary });
         }
@@ -198,7 +201,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         is_kept: mode == Mode::Write,
         is_saved: saved.is_ok(),
     };
-    ending.tell(&mut workspace, &mut sink);
+    ending.tell(&mut workspace, trace, &mut sink);
     sink.event(&Event::Finished(outcome.counts));
     show_unknown_tags(process, &workspace, &outcome);
     match watcher.finish() {
