@@ -60,7 +60,7 @@ pub enum Command {
     Registry(RegistryCommand),
     /// Say why a node is what it is: which input changed, old and new value. Or why two runs or machines differ.
     Why(WhyArgs),
-    /// Print what a node printed when it last ran, or in an earlier run.
+    /// Print what a node printed when it last ran, or in an earlier run, or prints now.
     Log(LogArgs),
     /// List the runs that did something here, how long they took, and what the cache saved.
     History(HistoryArgs),

@@ -132,6 +132,7 @@ pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completi
     // A command can name a file after a secret, or name one in a depfile.
     let warnings = warnings.iter().map(|text| hide(world, text)).collect();
     let outcome = outcome.map_err(|error| error.map_text(|text| hide(world, text)));
+    world.following.ended(&job.node.name);
     let (tail, bytes) = finished.unwrap_or_default();
     let log = (!bytes.is_empty()).then(|| world.cache.put_bytes(&bytes).digest);
     let duration_ms = world.clock.elapsed_ms().saturating_sub(started);
@@ -200,14 +201,16 @@ impl Worker<'_> {
         let (world, job) = (self.world, self.job);
         self.set_aside()?;
         let lines = std::cell::RefCell::new(progress);
-        let mut capture = if world.live_output {
-            LogCapture::with_lines(LogLimits::default(), |line| {
-                let line = sanitize_for_terminal(&world.redactor.redact(line), Colours::Drop);
+        let mut capture = LogCapture::with_lines(LogLimits::default(), |line| {
+            if !world.live_output && !world.following.is_open() {
+                return;
+            }
+            let line = sanitize_for_terminal(&world.redactor.redact(line), Colours::Drop);
+            world.following.line(&job.node.name, &line);
+            if world.live_output {
                 lines.borrow_mut().line(job.id, line);
-            })
-        } else {
-            LogCapture::new(LogLimits::default())
-        };
+            }
+        });
         let outcome = loop {
             self.attempts += 1;
             if self.attempts > 1 {

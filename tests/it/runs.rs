@@ -1,5 +1,8 @@
 //! After a run one knows what it did, and can ask again later: its last lines, its history, its trace, its logs.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::support::{Space, both_paths};
@@ -308,4 +311,31 @@ fn logs_of_earlier_runs_are_kept() {
     assert_eq!(space.run(&["log", "n", "--run", &name]).status(0).stdout, "one\n");
     let refused = space.run(&["log", "other", "--run", "2"]).status(2).stderr;
     assert!(refused.contains("run 2 did nothing about `other`"), "{refused}");
+}
+
+#[test]
+fn a_run_at_work_can_be_followed() {
+    let space = Space::with(
+        "nodes:
+  n: {exec: {command: [sh, -c, 'echo first; : > started; cat gate; echo last; echo > out'], outputs: [out]}}
+  m: {exec: {command: [sh, -c, 'echo other; cat out > copy'], inputs: [out], outputs: [copy]}}
+",
+    );
+    for pipe in ["started", "gate"] {
+        let made = std::process::Command::new("mkfifo").arg(space.root().join(pipe)).status().unwrap();
+        assert!(made.success());
+    }
+    let mut run = space.command(&["run"]).stderr(Stdio::null()).spawn().unwrap();
+    // Opens when the node does.
+    drop(std::fs::File::open(space.root().join("started")).unwrap());
+    let mut follow = space.command(&["log", "n", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "first");
+    std::fs::File::options().write(true).open(space.root().join("gate")).unwrap().write_all(b"open\n").unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(rest, ["open", "last"], "what it printed, to its end, and nothing of others");
+    assert!(follow.wait().unwrap().success() && run.wait().unwrap().success());
+    assert!(!space.exists(".ocelot/printed"), "gone with the run");
+    let after = space.run(&["log", "n", "--follow"]).status(0).stdout;
+    assert_eq!(after, "first\nopen\nlast\n", "without a run at work, what the last one printed");
 }

@@ -29,8 +29,11 @@ pub struct LogArgs {
     #[command(flatten)]
     pub node: NodeArgs,
     /// What it printed in this run, by number or name, instead of the last.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", conflicts_with = "follow")]
     pub run: Option<String>,
+    /// Print what it prints now, as long as the run at work here goes on.
+    #[arg(short, long)]
+    pub follow: bool,
 }
 
 /// `history`.

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use crate::base::digest::BlobDigest;
+use crate::base::id::NodeId;
 use crate::cli::args::LogArgs;
-use crate::cli::commands::{compare, history, print, why};
+use crate::cli::commands::{compare, follow, history, print, why};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::record::Numbered;
@@ -20,10 +21,24 @@ use crate::store::cache_options::Access;
 pub(in crate::cli) fn log(process: &Process, args: &LogArgs) -> Result<Exit, Stop> {
     let text = match &args.run {
         Some(run) => of_run(process, &args.node.node, run)?,
+        None if args.follow => of_now(process, args)?,
         None => of_last(process, args)?,
     };
     print(&process.safe(&text));
     Ok(Exit::Ok)
+}
+
+/// Follows a run that is at work; what is printed otherwise: of one that is not, what the last one printed.
+fn of_now(process: &Process, args: &LogArgs) -> Result<String, Stop> {
+    let (root, nodes) = {
+        let workspace = why::open(process, &args.node)?;
+        let name = |id: &NodeId| workspace.session.graph.node(*id).name.clone();
+        (workspace.selection.pipeline.root.clone(), workspace.targets.iter().map(name).collect::<Vec<_>>())
+    };
+    match follow::follow(process, &root, &nodes) {
+        true => Ok(String::new()),
+        false => of_last(process, args),
+    }
 }
 
 /// What nodes printed when they last ran.

@@ -11,6 +11,7 @@ mod components;
 mod copy;
 mod doctor;
 mod explain_layer;
+mod follow;
 mod graph;
 mod history;
 mod init;

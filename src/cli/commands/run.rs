@@ -24,6 +24,7 @@ use crate::event::account::Accounting;
 use crate::event::{Counts, Event, EventSink};
 use crate::exec::api::World;
 use crate::exec::outputs::remove_any;
+use crate::exec::printed::{Following, PRINTED};
 use crate::exec::registries::Registries;
 use crate::exec::worker::LOGS;
 use crate::graph::build::does_work;
@@ -109,7 +110,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     // What a killed run left half-done; a run with nothing to do lays nothing out.
     let scratch = workspace.state.scratch();
     remove_any(&scratch).and_then(|()| std::fs::create_dir(&scratch)).ok();
-    remove_any(&root.join(LOGS)).ok();
+    for left in [LOGS, PRINTED] {
+        remove_any(&root.join(left)).ok();
+    }
     refuse_unsupported(&workspace)?;
     if !extra_args.is_empty() {
         let [target] = workspace.targets[..] else {
@@ -148,6 +151,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         pass_over_disabled: asks_for_all(&workspace.selection.sets),
         offline: process.common.offline,
         keep_temp: how.keep_temp,
+        following: Following::new(&root),
         live_output: process.common.verbose || matches!(process.common.output, OutputForm::Json | OutputForm::Github),
         run: run.clone(),
         clock: process.clock,
@@ -189,6 +193,8 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         // What the cache could not take was held there for this run; what stays is removed by the next one.
         remove_any(&scratch).ok();
     }
+    // Who follows sees by this that the run has ended.
+    remove_any(&root.join(PRINTED)).ok();
     let exit = exit_of(&workspace, &outcome, &interrupts);
     outcome.counts.fresh += untouched;
     let ending = Ending {
