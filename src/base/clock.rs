@@ -20,6 +20,11 @@ impl Clock {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Microseconds since the start; never goes back.
+    pub fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// Seconds since 1970 by the system's clock, for people.
     #[allow(clippy::disallowed_methods, reason = "the one caller")]
     pub fn unix_seconds(&self) -> u64 {

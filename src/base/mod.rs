@@ -7,4 +7,5 @@ pub mod digest;
 pub mod id;
 pub mod lists;
 pub mod rel_path;
+pub mod shell;
 pub mod suggest;

@@ -6,6 +6,7 @@ mod contents;
 mod doctor;
 mod init;
 mod oidc;
+mod runs;
 mod status;
 mod verify;
 
@@ -17,6 +18,7 @@ pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use doctor::{DoctorArgs, LintArgs};
 pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
+pub use runs::{HistoryArgs, LogArgs, WhyArgs};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 pub use verify::VerifyArgs;
 
@@ -56,10 +58,12 @@ pub enum Command {
     /// Look after the metadata table.
     #[command(subcommand)]
     Registry(RegistryCommand),
-    /// Say why a node is what it is: which input changed, old and new value.
-    Why(NodeArgs),
-    /// Print what a node printed when it last ran.
-    Log(NodeArgs),
+    /// Say why a node is what it is: which input changed, old and new value. Or why two runs or machines differ.
+    Why(WhyArgs),
+    /// Print what a node printed when it last ran, or in an earlier run, or prints now.
+    Log(LogArgs),
+    /// List the runs that did something here, how long they took, and what the cache saved.
+    History(HistoryArgs),
     /// Check a pipeline and every file of `config/`; reports all problems.
     Validate(SelectArgs),
     /// Find what is legal and mostly a mistake: what is never used, not pinned, not proven, or secret.
@@ -152,6 +156,12 @@ pub struct HowArgs {
     /// Keep intermediate files under `.ocelot/work/`.
     #[arg(long)]
     pub keep_temp: bool,
+    /// Write into this file what every node was made from, to be compared with that of another machine by `why A B`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<String>,
+    /// Write a trace of the run into this file, for ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<String>,
 }
 
 /// `plan`.
@@ -169,6 +179,9 @@ pub struct PlanArgs {
     /// Plan as if the action cache were not read.
     #[arg(long)]
     pub no_cache: bool,
+    /// Write into this file what every node is made from, to be compared with that of another machine by `why A B`.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<String>,
     /// Exit with 10 if anything is to be done.
     #[arg(long)]
     pub exit_code: bool,

@@ -127,7 +127,7 @@ fn told(held: WorkspaceLock, sink: &mut dyn EventSink) -> WorkspaceLock {
 }
 
 /// A command line to be kept in a file: values of parameters and arguments for commands may be secret.
-fn without_values(arguments: impl Iterator<Item = String>) -> Vec<String> {
+pub(in crate::cli) fn without_values(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for argument in arguments {
         let is_value = kept.last().is_some_and(|last| last == "--set");

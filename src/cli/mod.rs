@@ -1,17 +1,22 @@
 //! The composition root: the command line, and one file per command.
 
 pub mod args;
+mod closing;
 pub mod commands;
 mod confirm;
+mod ending;
 pub mod exit;
 mod live;
 mod lock;
 mod outside;
 mod preflight;
 mod process;
+mod record;
+mod record_file;
 mod selection;
 mod settings;
 mod sink;
+mod trace;
 mod unknown_tags;
 mod workspace;
 

@@ -7,7 +7,8 @@ use crate::cli::args::OutputForm;
 use crate::cli::process::{Process, is_github};
 use crate::event::EventSink;
 use crate::report::github::{GithubSink, StepFiles, command};
-use crate::report::{json::JsonSink, lines::LineSink, progress::ProgressSink};
+use crate::report::lines::{Closing, LineSink};
+use crate::report::{json::JsonSink, progress::ProgressSink};
 
 /// Variables whose values are hidden in the log of GitHub Actions, beside those that the pipeline names as secret.
 const SECRET_VARIABLES: [&str; 4] =
@@ -24,10 +25,13 @@ pub(in crate::cli) fn of(process: &Process) -> Box<dyn EventSink> {
             Box::new(ProgressSink::new(process.colors(), process.common.verbose, process.clock))
         }
         OutputForm::Github => Box::new(GithubSink::new(std::io::stderr(), step_files(process), process.clock)),
-        OutputForm::Auto | OutputForm::Human | OutputForm::Plain => {
-            Box::new(LineSink::new(process.colors(), process.common.verbose, process.clock))
-        }
+        OutputForm::Plain => Box::new(lines(process)),
+        OutputForm::Auto | OutputForm::Human => Box::new(lines(process).with_closing(Closing::Plain)),
     }
+}
+
+fn lines(process: &Process) -> LineSink {
+    LineSink::new(process.colors(), process.common.verbose, process.clock)
 }
 
 /// The files that a step hands on results by.

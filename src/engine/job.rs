@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::action::result::Content;
 use crate::base::id::NodeId;
+use crate::base::shell::quote;
 use crate::engine::evaluate::Evaluation;
 use crate::engine::session::{Known, Session};
 use crate::exec::api::{Dep, InputFile, Job};
@@ -122,28 +123,25 @@ impl Session {
     }
 }
 
-/// The command of an `exec`, ready to paste.
-pub(in crate::engine) fn command_line(job: &Job) -> Option<String> {
+/// The command of an `exec` with the variables that the pipeline gives it, and the folder to paste it in.
+pub(in crate::engine) fn command_line(job: &Job, root: &Path) -> Option<(String, String)> {
     let Kind::Exec(exec) = &job.node.kind else { return None };
-    Some(pasteable(exec, &job.extra_args))
+    let variables = exec.env.iter().map(|(name, value)| format!("{name}={} ", quote(value))).collect::<String>();
+    let folder = exec.dir.as_ref().map_or_else(|| root.to_owned(), |dir| root.join(dir));
+    Some((format!("{variables}{}", words(exec, &job.extra_args)), folder.display().to_string()))
 }
 
 /// A command as a line for a shell in the project's root.
 pub fn pasteable(exec: &Exec, extra_args: &[String]) -> String {
-    let quote = |word: &String| {
-        let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', r"'\''"))
-        }
-    };
-    let words: Vec<String> = exec.command.iter().chain(extra_args).map(quote).collect();
-    let line = words.join(" ");
+    let line = words(exec, extra_args);
     match &exec.dir {
         Some(dir) => format!("(cd {} && {line})", quote(dir)),
         None => line,
     }
+}
+
+fn words(exec: &Exec, extra_args: &[String]) -> String {
+    exec.command.iter().chain(extra_args).map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// An instance name as the name of a folder.

@@ -105,10 +105,7 @@ impl Run<'_> {
                     let node = self.name(id);
                     self.sink.event(&Event::Output { node, line });
                 }
-                Ok(Message::Attempt(id, attempt)) => {
-                    let (node, kind) = (self.name(id), self.session.graph.node(id).kind.name());
-                    self.sink.event(&Event::Working { node, kind, attempt });
-                }
+                Ok(Message::Attempt(worker, id, attempt)) => self.working(id, attempt, worker),
                 Ok(Message::Done(worker, completion)) => {
                     workers.idle.push(worker);
                     self.machine.vacate(completion.id);
@@ -131,12 +128,17 @@ impl Run<'_> {
                 continue;
             }
             if let Some(mut work) = self.works.get(&id).cloned() {
-                let (node, kind) = (self.name(id), self.session.graph.node(id).kind.name());
-                self.sink.event(&Event::Working { node, kind, attempt: 1 });
                 work.job_mut().set_aside = self.session.edits_at_outputs(id);
-                workers.start(work);
+                let worker = workers.start(work);
+                self.working(id, 1, worker);
             }
         }
+    }
+
+    fn working(&mut self, id: NodeId, attempt: u32, worker: usize) {
+        let (node, kind) = (self.name(id), self.session.graph.node(id).kind.name());
+        let worker = u32::try_from(worker).unwrap_or(u32::MAX);
+        self.sink.event(&Event::Working { node, kind, attempt, worker });
     }
 
     fn name(&self, id: NodeId) -> String {

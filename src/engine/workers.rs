@@ -10,22 +10,25 @@ use crate::exec::worker::{self, Completion, Progress, Work};
 
 pub(in crate::engine) enum Message {
     Line(NodeId, String),
-    Attempt(NodeId, u32),
+    Attempt(usize, NodeId, u32),
     Done(usize, Box<Completion>),
 }
 
 /// Messages beyond this make workers wait, so that a flood of output has bounded memory.
 const MESSAGES: usize = 1024;
 
-struct Channel(SyncSender<Message>);
+struct Channel {
+    sender: SyncSender<Message>,
+    worker: usize,
+}
 
 impl Progress for Channel {
     fn line(&mut self, id: NodeId, line: String) {
         // The run has ended if nobody receives; then nobody wants the line.
-        self.0.send(Message::Line(id, line)).ok();
+        self.sender.send(Message::Line(id, line)).ok();
     }
     fn attempt(&mut self, id: NodeId, number: u32) {
-        self.0.send(Message::Attempt(id, number)).ok();
+        self.sender.send(Message::Attempt(self.worker, id, number)).ok();
     }
 }
 
@@ -45,10 +48,12 @@ impl Workers {
         Self { world, inboxes: Vec::new(), idle: Vec::new(), threads: Vec::new(), sender, receiver }
     }
 
-    pub(in crate::engine) fn start(&mut self, work: Work) {
+    /// Gives work to a worker that has none, and says which.
+    pub(in crate::engine) fn start(&mut self, work: Work) -> usize {
         let worker = self.idle.pop().unwrap_or_else(|| self.hire());
         // The thread lives as long as its inbox.
         self.inboxes[worker].send(work).ok();
+        worker
     }
 
     /// Lets the threads go, and waits for what they are at.
@@ -66,7 +71,7 @@ impl Workers {
         let (world, sender, number) = (Arc::clone(&self.world), self.sender.clone(), self.inboxes.len());
         self.threads.push(std::thread::spawn(move || {
             while let Ok(work) = work.recv() {
-                let completion = one(&world, &work, &sender);
+                let completion = one(&world, &work, Channel { sender: sender.clone(), worker: number });
                 if sender.send(Message::Done(number, Box::new(completion))).is_err() {
                     return;
                 }
@@ -78,8 +83,7 @@ impl Workers {
 }
 
 /// Does one node's work; a panic becomes a failure of that node.
-fn one(world: &World, work: &Work, sender: &SyncSender<Message>) -> Completion {
-    let mut progress = Channel(sender.clone());
+fn one(world: &World, work: &Work, mut progress: Channel) -> Completion {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| worker::work(world, work, &mut progress)));
     result.unwrap_or_else(|panic| {
         let text = panic
@@ -94,6 +98,7 @@ fn one(world: &World, work: &Work, sender: &SyncSender<Message>) -> Completion {
             warnings: Vec::new(),
             tail: Vec::new(),
             log: None,
+            log_file: None,
             duration_ms: 0,
             attempts: 1,
             began: false,

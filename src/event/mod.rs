@@ -1,8 +1,14 @@
 //! What happened, as data. Sinks in `report` turn it into lines; `--output json` prints it as it is.
 
-use serde::Serialize;
+pub mod account;
+pub mod record;
+pub mod summary;
 
+use serde::{Deserialize, Serialize};
+
+use crate::action::manifest::FieldChange;
 use crate::action::verdict::{Reason, Verdict};
+use crate::event::summary::Summary;
 use crate::sched::machine::End;
 
 /// One thing that happened.
@@ -40,6 +46,8 @@ pub enum Event {
         kind: &'static str,
         /// 1 for the first attempt.
         attempt: u32,
+        /// The number of the worker that is at it, from 0.
+        worker: u32,
     },
     /// A node printed something.
     Output {
@@ -75,12 +83,14 @@ pub enum Event {
         /// In words.
         message: String,
     },
+    /// What a run did, in sum; not of a run that had nothing to do.
+    Summary(Box<Summary>),
     /// The run is over.
     Finished(Counts),
 }
 
 /// How a node ended, for machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// Up to date.
@@ -112,17 +122,26 @@ impl From<End> for Ended {
 pub struct Failure {
     /// In one sentence.
     pub message: String,
-    /// The command, ready to paste.
+    /// The command, ready to paste in a shell that is in `folder`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// The folder in which the command ran, absolute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// The last lines it printed.
     pub tail: Vec<String>,
+    /// The file that has all it printed, relative to the project root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// What differs from its last success.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<FieldChange>,
     /// Whether the world rather than the node is to blame: a missing tool, a network.
     pub environment: bool,
 }
 
 /// The counters of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Did their work.
     pub ran: u64,
@@ -140,6 +159,11 @@ impl Counts {
     /// Counts a node's end.
     pub fn add(&mut self, end: End) {
         *self.of(end) += 1;
+    }
+
+    /// Whether nothing was done and nothing failed.
+    pub fn is_null(&self) -> bool {
+        self.ran + self.restored + self.failed + self.skipped == 0
     }
 
     /// Takes back a count: the node is done again.

@@ -10,6 +10,7 @@ use crate::action::manifest::Manifest;
 use crate::action::result::{ActionResult, Content, Discovered, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
+use crate::exec::printed::Following;
 use crate::exec::registries::Registries;
 use crate::exec::smoke::Mode;
 use crate::graph::declared::Declared;
@@ -45,6 +46,8 @@ pub struct World {
     pub offline: bool,
     /// Whether intermediate files are kept.
     pub keep_temp: bool,
+    /// Where other processes can follow what nodes print.
+    pub following: Following,
     /// Whether lines are reported as they are printed.
     pub live_output: bool,
     /// This run's name, for example `20261123-104512-7f3a`.

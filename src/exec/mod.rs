@@ -8,6 +8,7 @@ mod kinds;
 pub mod known_tags;
 pub mod live;
 pub mod outputs;
+pub mod printed;
 mod publication;
 pub mod receipt;
 mod reconcile;

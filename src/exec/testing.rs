@@ -9,6 +9,7 @@ use crate::action::result::{ActionResult, Content, FileContent, Output};
 use crate::base::clock::Clock;
 use crate::base::id::NodeId;
 use crate::exec::api::{Dep, Job, Log, World};
+use crate::exec::printed::Following;
 use crate::exec::registries::Registries;
 use crate::exec::smoke::Mode;
 use crate::graph::node::{Class, Kind, Node};
@@ -53,6 +54,7 @@ pub(in crate::exec) fn world(dir: &Path) -> World {
         registries: Registries::new(&root, &BTreeMap::new(), true),
         pass_over_disabled: false,
         offline: true,
+        following: Following::new(&root),
         live_output: false,
         keep_temp: false,
         run: "run-1".into(),

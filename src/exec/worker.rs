@@ -16,6 +16,7 @@ use crate::outside::process::cancel::Level;
 use crate::outside::process::command::OutputSink;
 use crate::outside::process::output::{LogCapture, LogLimits};
 use crate::outside::process::terminal::{Colours, sanitize_for_terminal};
+use crate::store::atomic;
 
 /// What a worker is to do.
 #[derive(Clone)]
@@ -56,6 +57,8 @@ pub struct Completion {
     pub tail: Vec<String>,
     /// The whole log, if anything was printed.
     pub log: Option<BlobDigest>,
+    /// The file that has the log of a failure, relative to the project root.
+    pub log_file: Option<String>,
     /// How long all attempts took, in milliseconds.
     pub duration_ms: u64,
     /// How many attempts there were.
@@ -83,6 +86,9 @@ pub trait Progress {
     /// A further attempt begins.
     fn attempt(&mut self, id: NodeId, number: u32);
 }
+
+/// Logs of the nodes that failed in the last run that did something, relative to the project root.
+pub const LOGS: &str = ".ocelot/log";
 
 /// How many lines a failure shows.
 const TAIL_LINES: usize = 40;
@@ -126,10 +132,23 @@ pub fn work(world: &World, work: &Work, progress: &mut dyn Progress) -> Completi
     // A command can name a file after a secret, or name one in a depfile.
     let warnings = warnings.iter().map(|text| hide(world, text)).collect();
     let outcome = outcome.map_err(|error| error.map_text(|text| hide(world, text)));
+    world.following.ended(&job.node.name);
     let (tail, bytes) = finished.unwrap_or_default();
     let log = (!bytes.is_empty()).then(|| world.cache.put_bytes(&bytes).digest);
     let duration_ms = world.clock.elapsed_ms().saturating_sub(started);
-    Completion { id: job.id, outcome, written, warnings, tail, log, duration_ms, attempts, began }
+    let failed = matches!(&outcome, Err(error) if !matches!(error, WorkError::Cancelled | WorkError::NeedsProducer(_)));
+    let log_file = if failed { write_log(world, job, &bytes) } else { None };
+    Completion { id: job.id, outcome, written, warnings, tail, log, log_file, duration_ms, attempts, began }
+}
+
+/// Puts what a failed node printed where any program can read it. The cache has it too: a file that cannot be written is
+/// only not named.
+fn write_log(world: &World, job: &Job, bytes: &[u8]) -> Option<String> {
+    let name = job.work.file_name()?.to_str()?;
+    let path = format!("{LOGS}/{name}.log");
+    let text = sanitize_for_terminal(bytes, Colours::Drop);
+    let is_kept = !bytes.is_empty() && atomic::write(&world.root.join(&path), text.as_bytes(), false).is_ok();
+    is_kept.then_some(path)
 }
 
 struct Worker<'a> {
@@ -182,14 +201,16 @@ impl Worker<'_> {
         let (world, job) = (self.world, self.job);
         self.set_aside()?;
         let lines = std::cell::RefCell::new(progress);
-        let mut capture = if world.live_output {
-            LogCapture::with_lines(LogLimits::default(), |line| {
-                let line = sanitize_for_terminal(&world.redactor.redact(line), Colours::Drop);
+        let mut capture = LogCapture::with_lines(LogLimits::default(), |line| {
+            if !world.live_output && !world.following.is_open() {
+                return;
+            }
+            let line = sanitize_for_terminal(&world.redactor.redact(line), Colours::Drop);
+            world.following.line(&job.node.name, &line);
+            if world.live_output {
                 lines.borrow_mut().line(job.id, line);
-            })
-        } else {
-            LogCapture::new(LogLimits::default())
-        };
+            }
+        });
         let outcome = loop {
             self.attempts += 1;
             if self.attempts > 1 {
@@ -239,7 +260,11 @@ impl Worker<'_> {
         if changed_inputs.is_empty() {
             match node.class {
                 Class::Effect if left_undone => {}
-                Class::Effect => receipt::complete(self.world, self.job, &result)?,
+                Class::Effect => {
+                    receipt::complete(self.world, self.job, &result)?;
+                    // For the explanation of a later change; the receipt alone says whether it is done.
+                    self.world.cache.put_bytes(&self.job.manifest.bytes);
+                }
                 Class::Pure | Class::Volatile | Class::Sink => self.record(&result, &discovered),
             }
         }

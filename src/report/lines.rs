@@ -4,21 +4,42 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::base::clock::Clock;
+use crate::base::shell::quote;
+use crate::event::summary::Summary;
 use crate::event::{Counts, Ended, Event, EventSink, Failure};
+use crate::report::closing;
 
 /// Prints lines to standard error.
 pub struct LineSink {
     color: bool,
     verbose: bool,
     clock: Clock,
+    /// Whether the end of a run is told in sum, and whether files in it are links.
+    closing: Option<Closing>,
+    summary: Option<Box<Summary>>,
     /// Why each node is being worked on, until it ends.
     why: BTreeMap<String, String>,
+}
+
+/// How the end of a run is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// In text alone.
+    Plain,
+    /// With links to files, which only a terminal understands.
+    Linked,
 }
 
 impl LineSink {
     /// With or without colours; `verbose` shows fresh nodes and what commands print.
     pub fn new(color: bool, verbose: bool, clock: Clock) -> Self {
-        Self { color, verbose, clock, why: BTreeMap::new() }
+        Self { color, verbose, clock, closing: None, summary: None, why: BTreeMap::new() }
+    }
+
+    /// Tells the end of a run in sum too.
+    #[must_use]
+    pub fn with_closing(self, closing: Closing) -> Self {
+        Self { closing: Some(closing), ..self }
     }
 
     /// The text for an event, if it has one.
@@ -46,7 +67,18 @@ impl LineSink {
                 Some(format!("{} {about}{message}\n", paint.yellow("warning:")))
             }
             Event::Note { message } => Some(format!("{} {message}\n", paint.dim("   note"))),
-            Event::Finished(counts) => Some(finished(counts, self.clock.elapsed_ms(), paint)),
+            Event::Summary(summary) => {
+                self.summary = Some(summary.clone());
+                None
+            }
+            Event::Finished(counts) => {
+                let elapsed_ms = self.clock.elapsed_ms();
+                let mut text = finished(counts, elapsed_ms, paint);
+                if let (Some(closing), Some(summary)) = (self.closing, self.summary.take()) {
+                    text.push_str(&closing::text(&summary, elapsed_ms, paint, closing == Closing::Linked));
+                }
+                Some(text)
+            }
         }
     }
 
@@ -79,12 +111,7 @@ impl LineSink {
                         if i == 0 { paint.red("error:") } else { "      ".to_owned() }
                     ));
                 }
-                if let Some(command) = &failure.command {
-                    text.push_str(&format!("  command: {command}\n"));
-                }
-                for line in &failure.tail {
-                    text.push_str(&format!("  | {line}\n"));
-                }
+                text.push_str(&how_to_look(&failure));
                 Some(text)
             }
         }
@@ -99,6 +126,32 @@ impl EventSink for LineSink {
     }
 }
 
+/// What was different from a success, how to repeat a failed command, and what it printed.
+fn how_to_look(failure: &Failure) -> String {
+    const MOST_CHANGES: usize = 5;
+    let mut text = String::new();
+    for change in failure.changed.iter().take(MOST_CHANGES) {
+        text.push_str(&format!("  changed since its last success: {change}\n"));
+    }
+    if failure.changed.len() > MOST_CHANGES {
+        text.push_str(&format!("  and {} more changes\n", failure.changed.len() - MOST_CHANGES));
+    }
+    if let Some(command) = &failure.command {
+        let line = match &failure.folder {
+            Some(folder) => format!("(cd {} && {command})", quote(folder)),
+            None => command.clone(),
+        };
+        text.push_str(&format!("  command: {line}\n"));
+    }
+    for line in &failure.tail {
+        text.push_str(&format!("  | {line}\n"));
+    }
+    if let Some(log) = &failure.log {
+        text.push_str(&format!("  all it printed: {log}\n"));
+    }
+    text
+}
+
 /// `1.2 s`, `340 ms`, `2 min 5 s`.
 pub fn duration(ms: u64) -> String {
     match ms {
@@ -111,7 +164,7 @@ pub fn duration(ms: u64) -> String {
 fn finished(counts: &Counts, elapsed_ms: u64, paint: Paint) -> String {
     let time = duration(elapsed_ms);
     let Counts { ran, fresh, restored, failed, skipped } = counts;
-    if ran + restored + failed + skipped == 0 {
+    if counts.is_null() {
         return format!("{} nothing to do: {fresh} nodes are up to date ({time})\n", paint.green("fresh:"));
     }
     let word = match (*failed, *skipped) {
@@ -156,6 +209,7 @@ impl Paint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::manifest::FieldChange;
 
     #[test]
     fn durations_are_short() {
@@ -172,8 +226,11 @@ mod tests {
         let failure = Failure {
             message: "`cc` exited with status 1".into(),
             command: Some("cc a.c".into()),
+            folder: Some("/my project".into()),
             tail: vec!["a.c:1: oh".into()],
-            environment: false,
+            log: Some(".ocelot/log/a.0.log".into()),
+            changed: vec![FieldChange { field: "input a.c".into(), old: None, new: Some("x".into()) }],
+            ..Failure::default()
         };
         let ended = Event::Ended {
             node: "a".into(),
@@ -184,7 +241,12 @@ mod tests {
         };
         assert_eq!(
             sink.text(&ended).unwrap(),
-            "   FAIL a (5 ms)\nerror: `cc` exited with status 1\n  command: cc a.c\n  | a.c:1: oh\n"
+            "   FAIL a (5 ms)\n\
+             error: `cc` exited with status 1\n\
+             \u{20} changed since its last success: input a.c: added, `x`\n\
+             \u{20} command: (cd '/my project' && cc a.c)\n\
+             \u{20} | a.c:1: oh\n\
+             \u{20} all it printed: .ocelot/log/a.0.log\n"
         );
     }
 }

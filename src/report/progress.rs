@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::base::clock::Clock;
 use crate::event::{Event, EventSink};
-use crate::report::lines::LineSink;
+use crate::report::lines::{Closing, LineSink};
 
 /// Draws with indicatif.
 pub struct ProgressSink {
@@ -22,7 +22,7 @@ impl ProgressSink {
     /// On standard error.
     pub fn new(color: bool, verbose: bool, clock: Clock) -> Self {
         Self {
-            lines: LineSink::new(color, verbose, clock),
+            lines: LineSink::new(color, verbose, clock).with_closing(Closing::Linked),
             bars: MultiProgress::new(),
             total: None,
             running: BTreeMap::new(),

@@ -14,6 +14,7 @@ pub mod frame;
 pub mod fs;
 pub mod gc;
 mod hash;
+pub mod history;
 pub mod lock;
 pub mod look;
 pub mod medium;

@@ -40,6 +40,7 @@ mod release;
 mod rows;
 #[allow(unreachable_pub, reason = "shared by the modules of this binary")]
 mod runner;
+mod runs;
 mod schema;
 mod shipped;
 mod smoke;

@@ -279,7 +279,7 @@ fn why_remembers_why_something_was_last_done() {
         space.build(&[]);
         space.build(&[]);
         let why = space.run(&["why", "a"]).status(0).stdout;
-        assert!(why.starts_with("a: fresh (row 6)\n  unchanged\n  made by run "), "{why}");
+        assert!(why.starts_with("a: fresh, would hit (row 6)\n  unchanged\n  made by run "), "{why}");
         let last = why.lines().skip_while(|line| !line.starts_with("  last `run` in run ")).nth(1);
         assert!(last.is_some_and(|line| line.starts_with("    input one: ") && line.contains(" → ")), "{why}");
         space.remove("a");

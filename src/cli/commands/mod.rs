@@ -6,14 +6,18 @@ mod cache;
 mod check_config;
 mod ci;
 mod clean;
+mod compare;
 mod components;
 mod copy;
 mod doctor;
 mod explain_layer;
+mod follow;
 mod graph;
+mod history;
 mod init;
 mod lint;
 mod list;
+mod log;
 mod oidc;
 mod page;
 pub(in crate::cli) mod plan;
@@ -48,6 +52,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
                 force: args.how.force,
                 as_is: args.how.as_is,
                 no_cache: args.how.no_cache,
+                record: args.how.record,
                 ..PlanArgs::default()
             };
             plan::plan(process, &plan)
@@ -61,7 +66,8 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Prune(args) => prune::prune(process, &args),
         Command::Registry(args) => registry::registry(process, &args),
         Command::Why(args) => why::why(process, &args),
-        Command::Log(args) => why::log(process, &args),
+        Command::Log(args) => log::log(process, &args),
+        Command::History(args) => history::history(process, &args),
         Command::Validate(args) => validate::validate(process, &args),
         Command::Doctor(args) => doctor::doctor(process, &args),
         Command::Lint(args) => lint::lint(process, &args),

@@ -10,6 +10,7 @@ use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::live::{Line, ask, asked, told};
 use crate::cli::process::Process;
+use crate::cli::record_file::RecordFile;
 use crate::cli::selection;
 use crate::cli::unknown_tags;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
@@ -42,6 +43,7 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
         && args.as_is.is_empty()
         && !args.no_cache
         && !args.live
+        && args.record.is_none()
         && process.common.output == OutputForm::Human;
     let (force, as_is) = (&args.force[..], &args.as_is[..]);
     let request = OpenRequest { selection, mode: Mode::Read, null_allowed, now_ns: 0, force, as_is, options };
@@ -54,6 +56,9 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
     };
     let plan = verdicts(process, &mut workspace)?;
     unknown_tags::refuse(process, &workspace)?;
+    if let Some(file) = &args.record {
+        RecordFile::write(&mut workspace, &process.dir.join(file))?;
+    }
     let session = &workspace.session;
     let mut out = String::new();
     let mut counts = [0usize; 6];

@@ -7,20 +7,26 @@ use std::sync::Arc;
 use crate::base::clock::format_utc;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
+use crate::cli::ending::{Ending, told, write_trace};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::{self, Interrupts};
 use crate::cli::preflight;
 use crate::cli::process::Process;
+use crate::cli::record::Before;
 use crate::cli::selection::{self, Selection};
 use crate::cli::sink;
+use crate::cli::trace::TraceFile;
 use crate::cli::unknown_tags;
 use crate::cli::workspace::{self, Mode, OpenRequest, Opened, Workspace};
 use crate::engine::outcome::{RunOptions, RunOutcome};
 use crate::engine::session::Options;
+use crate::event::account::Accounting;
 use crate::event::{Counts, Event, EventSink};
 use crate::exec::api::World;
 use crate::exec::outputs::remove_any;
+use crate::exec::printed::{Following, PRINTED};
 use crate::exec::registries::Registries;
+use crate::exec::worker::LOGS;
 use crate::graph::build::does_work;
 use crate::graph::node::{Kind, Node};
 use crate::outside::github::TOKEN;
@@ -74,22 +80,24 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let RunRequest { selection, how, extra_args, mode } = request;
     let root = selection.pipeline.root.clone();
     let run = run_name(process);
-    let mut sink = sink::of(process);
+    let mut sink = Accounting::new(sink::of(process), process.clock);
     // Until there is something to end in order, a signal just ends the process: a run with nothing to do needs no more.
     let mut interrupts = None;
-    let held = match lock::try_lock(process, &root, sink.as_mut())? {
+    let held = match lock::try_lock(process, &root, &mut sink)? {
         Some(held) => held,
-        None => lock::wait(process, &root, interrupts.insert(Interrupts::install()?).cancel(), sink.as_mut())?,
+        None => lock::wait(process, &root, interrupts.insert(Interrupts::install()?).cancel(), &mut sink)?,
     };
+    let trace = how.trace.as_ref().map(|name| TraceFile::create(process, name)).transpose()?;
     let now_ns = file_clock(&root);
     let options =
         Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
-    let null_allowed =
-        how.force.is_empty() && how.as_is.is_empty() && !how.no_cache && extra_args.is_empty() && !how.sandbox;
+    let is_plain = how.force.is_empty() && how.as_is.is_empty() && !how.no_cache && !how.sandbox;
+    let null_allowed = is_plain && how.record.is_none() && extra_args.is_empty();
     let open = OpenRequest { selection, mode, null_allowed, now_ns, force: &how.force, as_is: &how.as_is, options };
     let mut workspace = match workspace::open(process, open)? {
         Opened::Null(settled) => {
             sink.event(&Event::Finished(Counts { fresh: settled.fresh, ..Counts::default() }));
+            write_trace(trace, &mut sink, None);
             held.release();
             return Ok(RunReport { exit: Exit::Ok, workspace: None, outcome: None, summary: settled.summary });
         }
@@ -102,6 +110,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     // What a killed run left half-done; a run with nothing to do lays nothing out.
     let scratch = workspace.state.scratch();
     remove_any(&scratch).and_then(|()| std::fs::create_dir(&scratch)).ok();
+    for left in [LOGS, PRINTED] {
+        remove_any(&root.join(left)).ok();
+    }
     refuse_unsupported(&workspace)?;
     if !extra_args.is_empty() {
         let [target] = workspace.targets[..] else {
@@ -140,6 +151,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         pass_over_disabled: asks_for_all(&workspace.selection.sets),
         offline: process.common.offline,
         keep_temp: how.keep_temp,
+        following: Following::new(&root),
         live_output: process.common.verbose || matches!(process.common.output, OutputForm::Json | OutputForm::Github),
         run: run.clone(),
         clock: process.clock,
@@ -148,13 +160,14 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     });
     let nodes = workspace.wanted_count();
     sink.event(&Event::Started { pipeline: workspace.session.graph.name.clone(), run: run.clone(), nodes });
-    super::update::note_pinned_branches(&workspace, sink.as_mut());
+    super::update::note_pinned_branches(&workspace, &mut sink);
     let jobs = how
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)));
     let run_options = RunOptions { jobs, fail_fast: how.fail_fast };
+    let before = Before::of(&workspace);
     let wanted = workspace.wanted.clone();
-    let mut outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, sink.as_mut());
+    let mut outcome = workspace.session.run(&wanted, Arc::clone(&world), run_options, &mut sink);
 
     workspace.session.cache.finish();
     for warning in workspace.session.cache.take_warnings() {
@@ -163,24 +176,38 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     if let Some(message) = watcher.problem() {
         sink.event(&Event::Warning { node: None, message });
     }
-    super::update::save_after_run(process, &mut workspace, &outcome, sink.as_mut());
+    super::update::save_after_run(process, &mut workspace, &outcome, &mut sink);
     let summary = super::build::summary(&workspace, &BTreeMap::new());
     let untouched = workspace.untouched();
     // A repeat is asked something else: other arguments, or receipts that have to be of these credentials.
     let lasting = extra_args.is_empty() && how.as_is.is_empty();
-    if let Err(stop) = workspace.save(&outcome, lasting, summary) {
-        let message = stop.text.trim_start_matches("error: ").trim_end().to_owned();
-        sink.event(&Event::Warning { node: None, message });
+    let saved = workspace.save(&outcome, lasting, summary);
+    if let Err(stop) = &saved {
+        sink.event(&Event::Warning { node: None, message: told(stop) });
     }
     if mode == Mode::Write {
-        super::cache::gc_daily(process, &root, &workspace.session.cache, sink.as_mut());
+        super::cache::gc_daily(process, &root, &workspace.session.cache, &mut sink);
     }
-    remove_work(&root, &run, how.keep_temp, sink.as_mut());
+    remove_work(&root, &run, how.keep_temp, &mut sink);
     if mode == Mode::Write {
         // What the cache could not take was held there for this run; what stays is removed by the next one.
         remove_any(&scratch).ok();
     }
+    // Who follows sees by this that the run has ended.
+    remove_any(&root.join(PRINTED)).ok();
+    let exit = exit_of(&workspace, &outcome, &interrupts);
     outcome.counts.fresh += untouched;
+    let ending = Ending {
+        process,
+        how,
+        outcome: &outcome,
+        before: &before,
+        exit,
+        is_partial: untouched > 0,
+        is_kept: mode == Mode::Write,
+        is_saved: saved.is_ok(),
+    };
+    ending.tell(&mut workspace, trace, &mut sink);
     sink.event(&Event::Finished(outcome.counts));
     show_unknown_tags(process, &workspace, &outcome);
     match watcher.finish() {
@@ -188,7 +215,6 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         // The watcher holds the lock until the last command of this run is gone.
         Finished::StillEnding(_) => drop(held),
     }
-    let exit = exit_of(&workspace, &outcome, &interrupts);
     Ok(RunReport { exit, workspace: Some(workspace), outcome: Some(outcome), summary: String::new() })
 }
 

@@ -1,21 +1,19 @@
-//! `why` and `log`: one node of the pipeline last run here.
+//! `why`: what a run would do about a node of the pipeline last run here, down to what really changed.
 
 use std::fmt::Write as _;
 
 use crate::action::verdict::Verdict;
 use crate::base::clock::format_utc;
-use crate::base::digest::BlobDigest;
 use crate::base::id::NodeId;
-use crate::cli::args::{NodeArgs, SelectArgs};
-use crate::cli::commands::{plan, print};
+use crate::cli::args::{NodeArgs, SelectArgs, WhyArgs};
+use crate::cli::commands::{compare, plan, print};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection::{self, LastRun};
 use crate::cli::workspace::{self, Workspace};
-use crate::outside::process::terminal::{Colours, sanitize_for_terminal};
 
 /// Opens the pipeline last run here, with the parameters it was run under unless others are given.
-fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>, Stop> {
+pub(super) fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>, Stop> {
     let mut set = args.set.clone();
     if set.is_empty()
         && args.pipeline.is_none()
@@ -33,9 +31,15 @@ fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>, Stop> {
 /// `why`.
 ///
 /// # Errors
-/// If the project or the node is wrong.
-pub(in crate::cli) fn why(process: &Process, args: &NodeArgs) -> Result<Exit, Stop> {
-    let mut workspace = open(process, args)?;
+/// If the project, the node or a run is wrong.
+pub(in crate::cli) fn why(process: &Process, args: &WhyArgs) -> Result<Exit, Stop> {
+    let node = match &args.words[..] {
+        [] => return compare::last(process),
+        [node] => node.clone(),
+        [first, second, ..] => return compare::two(process, first, second),
+    };
+    let args = NodeArgs { node, pipeline: args.pipeline.clone(), set: args.set.clone() };
+    let mut workspace = open(process, &args)?;
     let plan = plan::verdicts(process, &mut workspace)?;
     let mut out = String::new();
     for target in workspace.targets.clone() {
@@ -54,7 +58,7 @@ fn explain(workspace: &Workspace, plan: &crate::engine::plan::Plan, target: Node
         let node = session.graph.node(id);
         let pad = " ".repeat(indent);
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{pad}{}: {} (row {})", node.name, decision.verdict.word(), decision.row);
+        let _ = writeln!(out, "{pad}{}: {} (row {})", node.name, would(decision.verdict), decision.row);
         for line in decision.reason.lines() {
             let _ = writeln!(out, "{pad}  {line}");
         }
@@ -65,6 +69,18 @@ fn explain(workspace: &Workspace, plan: &crate::engine::plan::Plan, target: Node
         let Some(next) = session.graph.find(next) else { break };
         id = next;
         indent += 2;
+    }
+}
+
+/// What a verdict comes to: whether the cache would be hit, or the work done.
+fn would(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fresh => "fresh, would hit",
+        Verdict::Restore => "would hit, and be laid out",
+        Verdict::MayRun => "may run",
+        Verdict::Ask => "would ask",
+        Verdict::Run => "would run",
+        Verdict::Skip => "would be skipped",
     }
 }
 
@@ -80,35 +96,4 @@ fn last_run(workspace: &Workspace, id: NodeId, pad: &str, out: &mut String) {
             let _ = writeln!(out, "{pad}    {line}");
         }
     }
-}
-
-/// `log`.
-///
-/// # Errors
-/// If there is no such node, or nothing was printed.
-pub(in crate::cli) fn log(process: &Process, args: &NodeArgs) -> Result<Exit, Stop> {
-    let workspace = open(process, args)?;
-    let mut out = String::new();
-    for target in &workspace.targets {
-        let node = workspace.session.graph.node(*target);
-        let memory = &workspace.session.memory[target.index()];
-        let digest: Option<BlobDigest> = memory.failed_log.or(memory.result.as_ref().and_then(|result| result.log));
-        let bytes = digest.and_then(|digest| workspace.session.cache.read_blob(&digest, u64::MAX));
-        if workspace.targets.len() > 1 {
-            let _ = writeln!(out, "==> {} <==", node.name);
-        }
-        match (digest, bytes) {
-            (_, Some(bytes)) => out.push_str(&sanitize_for_terminal(&bytes, Colours::Keep)),
-            (None, _) if memory.result.is_some() => {}
-            (None, _) => return Err(Stop::usage(format!("`{}` has not run here", node.name))),
-            (Some(_), None) => {
-                return Err(Stop::new(Exit::Failure, format!("the log of `{}` is no longer in the cache", node.name)));
-            }
-        }
-    }
-    if !out.is_empty() && !out.ends_with('\n') {
-        out.push('\n');
-    }
-    print(&process.safe(&out));
-    Ok(Exit::Ok)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Run;
+use crate::action::manifest::{compare, read_fields};
 use crate::action::verdict::{Decision, Reason, Verdict};
 use crate::base::digest::ActionDigest;
 use crate::base::id::NodeId;
@@ -10,7 +11,7 @@ use crate::engine::job::command_line;
 use crate::engine::outcome::{MAX_LOST, lost_again};
 use crate::engine::session::Known;
 use crate::event::{Ended, Event, Failure};
-use crate::exec::api::WorkError;
+use crate::exec::api::{Job, WorkError};
 use crate::exec::budget;
 use crate::exec::worker::{self, Completion, Work};
 use crate::graph::build::does_work;
@@ -59,14 +60,35 @@ impl Run<'_> {
                 if completion.began {
                     self.session.claim_outputs(id);
                 }
-                let environment = matches!(error, WorkError::Environment(_));
-                let command = work.as_ref().and_then(|work| command_line(work.job()));
-                let failure = Failure { message: error.to_string(), command, tail: completion.tail, environment };
+                let mut failure = Failure {
+                    message: error.to_string(),
+                    tail: completion.tail,
+                    log: completion.log_file,
+                    environment: matches!(error, WorkError::Environment(_)),
+                    ..Failure::default()
+                };
+                if let Some(work) = &work {
+                    self.tell_of(work.job(), &mut failure);
+                }
                 // A command that said nothing has an empty log, not none.
                 let empty = || self.session.cache.put_bytes(b"").digest;
                 self.session.memory[id.index()].failed_log = Some(completion.log.unwrap_or_else(empty));
                 self.end_failed(id, failure, completion.duration_ms);
             }
+        }
+    }
+
+    /// Says how to repeat what failed, and what is different from when it did not fail.
+    fn tell_of(&self, job: &Job, failure: &mut Failure) {
+        if let Some((command, folder)) = command_line(job, &self.world.root) {
+            let command = self.world.redactor.redact(command.as_bytes());
+            failure.command = Some(String::from_utf8_lossy(&command).into_owned());
+            failure.folder = Some(folder);
+        }
+        let before = self.session.memory[job.id.index()].explained;
+        let before = before.and_then(|action| self.session.stored_manifest(&action));
+        if let (Some(before), Some(now)) = (before, read_fields(&job.manifest.bytes)) {
+            failure.changed = compare(&before, &now);
         }
     }
 

@@ -121,7 +121,7 @@ fn row_26_outputs_that_are_no_files_are_refused() {
     );
     for _ in 0..2 {
         let ran = space.run(&["run"]).status(1);
-        assert_eq!(ran.stderr.matches("is neither a file, a directory nor a link").count(), 2, "{ran:?}");
+        assert_eq!(ran.stderr.matches("is neither a file, a directory nor a link\n  command: ").count(), 2, "{ran:?}");
         assert!(!space.exists("d"));
     }
 }
