@@ -7,6 +7,7 @@ mod doctor;
 mod init;
 mod oidc;
 mod runs;
+mod shell;
 mod status;
 mod verify;
 
@@ -19,6 +20,7 @@ pub use doctor::{DoctorArgs, LintArgs};
 pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use runs::{HistoryArgs, LogArgs, WhyArgs};
+pub use shell::{CompletionsArgs, ManArgs, Shell};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 pub use verify::VerifyArgs;
 
@@ -93,6 +95,10 @@ pub enum Command {
     Oidc(OidcCommand),
     /// Print the JSON Schema of a file.
     Schema(SchemaArgs),
+    /// Print the script that teaches a shell to complete commands, and the values of the project.
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each command.
+    Man(ManArgs),
     /// Ends the commands of a run that died.
     #[command(name = "__watch", hide = true)]
     Watch,
@@ -114,6 +120,10 @@ pub struct SelectArgs {
 
 /// `run`.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  ocelot run                                 # what `default:` of the pipeline names
+  ocelot run quickstart 'layer[*,arm64]'     # one architecture
+  ocelot run layers --set region=eu-west-1 --force 'checked[minimal,arm64]'")]
 pub struct RunArgs {
     /// What.
     #[command(flatten)]
@@ -166,6 +176,10 @@ pub struct HowArgs {
 
 /// `plan`.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  ocelot plan                      # what a run would do, and why
+  ocelot plan --exit-code          # 10 if there is anything to do
+  ocelot plan layers --live        # ask AWS what is there as well")]
 pub struct PlanArgs {
     /// What.
     #[command(flatten)]
@@ -192,6 +206,10 @@ pub struct PlanArgs {
 
 /// `graph`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot graph quickstart
+  ocelot graph --format html > graph.html     # one page: drawing, table, timeline, layers
+  ocelot graph --format dot | dot -Tsvg > graph.svg")]
 pub struct GraphArgs {
     /// What.
     #[command(flatten)]
@@ -232,6 +250,9 @@ pub struct NodeArgs {
 
 /// `update`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot update                    # ask all remotes, print what moved
+  ocelot update layers --out new.lock")]
 pub struct UpdateArgs {
     /// What.
     #[command(flatten)]
@@ -298,6 +319,10 @@ pub enum CacheCommand {
 
 /// `build`: the flags of the original tool, with the same meaning.
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  ocelot build -d minimal -a all --skip-publish
+  ocelot build -d all -a arm64 --region eu-west-1 --region eu-north-1
+  ocelot build -d minimal -r ../opentelemetry-lambda -b main --skip-publish")]
 pub struct BuildArgs {
     /// Distribution from `config/distributions.yaml`, or `all`; may repeat.
     #[arg(short, long, value_name = "NAME")]

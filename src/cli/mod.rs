@@ -3,6 +3,7 @@
 pub mod args;
 mod closing;
 pub mod commands;
+mod complete;
 mod confirm;
 mod ending;
 pub mod exit;
@@ -35,6 +36,10 @@ use crate::report::github::command::neutral;
 
 /// Runs a command line to its end and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsString, OsString)>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if complete::answer(&arguments, &environment) {
+        return Exit::Ok.code();
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {

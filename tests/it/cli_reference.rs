@@ -46,9 +46,13 @@ fn the_page_is_the_help_of_every_command() {
         let name = [&["ocelot".to_owned()], path.as_slice()].concat().join(" ");
         let text = help(path);
         let (own, more) = text.split_once(COMMON).unwrap_or_else(|| panic!("`{name}` lacks options of every command"));
+        // Examples are the last thing in a help.
+        let (more, examples) = more.split_once("\nExamples:\n").unwrap_or((more, ""));
         assert_eq!(more, common, "`{name}` has other options of every command");
-        let shown = if path.is_empty() { &text } else { own };
-        page.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", shown.trim_end()));
+        let examples =
+            if examples.is_empty() { String::new() } else { format!("\n\nExamples:\n{}", examples.trim_end()) };
+        let shown = if path.is_empty() { text.trim_end() } else { own.trim_end() };
+        page.push_str(&format!("\n## `{name}`\n\n```text\n{shown}{examples}\n```\n"));
     }
     page.push_str("\nEvery command also takes the options of every command that [`ocelot`](#ocelot) lists.\n");
     assert_snapshot("docs/cli.md", &page);

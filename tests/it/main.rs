@@ -42,6 +42,7 @@ mod rows;
 mod runner;
 mod runs;
 mod schema;
+mod shell;
 mod shipped;
 mod smoke;
 mod snapshot;

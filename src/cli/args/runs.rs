@@ -6,6 +6,11 @@ use crate::cli::args::NodeArgs;
 
 /// `why`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot why 'layer[minimal,arm64]'
+  ocelot why --last                # all that the last run did, with old and new values
+  ocelot why 2 1                   # what differs between two runs
+  ocelot why here.json there.json  # two machines, by files of `run --record FILE`")]
 pub struct WhyArgs {
     /// A node, for example `'collector[arm64]'`; or two runs, by number or name, or two files that `--record` wrote:
     /// what differs between them.
@@ -24,6 +29,10 @@ pub struct WhyArgs {
 
 /// `log`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot log 'collector[minimal,arm64]'
+  ocelot log 'collector[minimal,arm64]' --run 3
+  ocelot log --follow 'collector[minimal,arm64]'")]
 pub struct LogArgs {
     /// The node.
     #[command(flatten)]
@@ -38,6 +47,9 @@ pub struct LogArgs {
 
 /// `history`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot history
+  ocelot history --slow -n 50")]
 pub struct HistoryArgs {
     /// Show this many runs, the newest.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]

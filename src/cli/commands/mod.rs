@@ -25,6 +25,7 @@ mod prune;
 mod registry;
 mod run;
 mod schema;
+mod shell;
 mod status;
 mod update;
 mod validate;
@@ -81,6 +82,8 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Ci(args) => ci::ci(process, &args),
         Command::Oidc(args) => oidc::oidc(process, args),
         Command::Schema(args) => schema::schema(&args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(process, &args),
         Command::Watch => Ok(Exit::Ok),
     }
 }

@@ -1,0 +1,89 @@
+//! Completion as bash really does it, and the manual pages.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::shipped;
+use crate::support::{Space, files};
+
+/// What bash offers for the last of these words.
+fn offered(space: &Space, words: &[&str]) -> Vec<String> {
+    const SCRIPT: &str = r#"
+source <(ocelot completions bash) || exit 9
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9; COMPREPLY=()
+_clap_complete_ocelot ocelot "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}" || exit 8
+printf '%s\n' "${COMPREPLY[@]}"
+"#;
+    let folder = Path::new(env!("CARGO_BIN_EXE_ocelot")).parent().expect("its folder").display();
+    let path = format!("{folder}:{}", std::env::var("PATH").expect("a PATH"));
+    // The environment of a command of ours, with bash in its place.
+    let like = space.command(&[]);
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", SCRIPT, "bash", "ocelot"]).args(words).current_dir(space.root()).env_clear();
+    bash.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
+    let output = bash.output().expect("bash");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_what_only_the_project_knows() {
+    let space = shipped::project();
+    for (words, expected) in [
+        (&["run", "quick"][..], &["quickstart"][..]),
+        (&["run", "quickstart", "checked[minimal,"], &["checked[minimal,amd64]", "checked[minimal,arm64]"]),
+        (&["plan", "--pipeline", "qui"], &["quickstart"]),
+        (&["why", "-p", "quickstart", "upst"], &["upstream"]),
+        (&["log", "-p", "quickstart", "tree[minimal]"], &["tree[minimal]"]),
+        (&["run", "quickstart", "--force", "upst"], &["upstream"]),
+        (&["build", "-d", "minimal-s"], &["minimal-s3export"]),
+        (&["build", "-a", ""], &["amd64", "arm64"]),
+        (&["build", "--region", "eu-north"], &["eu-north-1"]),
+        (&["run", "quickstart", "--set", "distribution=minimal-s"], &["distribution=minimal-s3export"]),
+        (&["run", "quickstart", "--set", "arch="], &["arch=amd64", "arch=arm64"]),
+        (&["compl"], &["completions"]),
+        (&["graph", "--format", "d"], &["dot"]),
+    ] {
+        assert_eq!(offered(&space, words), expected, "{words:?}");
+    }
+    let root = space.root();
+    let elsewhere = Space::new();
+    let words = ["-C", root.to_str().expect("UTF-8"), "run", "quick"];
+    assert_eq!(offered(&elsewhere, &words), ["quickstart"]);
+}
+
+#[test]
+fn a_project_that_cannot_be_read_completes_nothing_and_says_nothing() {
+    let space = Space::with("nodes: [");
+    assert_eq!(offered(&space, &["run", "x"]), [] as [&str; 0]);
+    assert_eq!(offered(&space, &["build", "-d", ""]), [] as [&str; 0]);
+    // What the program itself knows is there all the same.
+    assert_eq!(offered(&space, &["validat"]), ["validate"]);
+}
+
+#[test]
+fn every_shell_has_a_script() {
+    let space = Space::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = space.run(&["completions", shell]).status(0).stdout;
+        assert!(script.contains("OCELOT_COMPLETE") && script.contains("ocelot"), "{shell}: {script}");
+    }
+    let said = space.run(&["completions", "tcsh"]).status(2).stderr;
+    assert!(said.contains("powershell"), "{said}");
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let space = Space::new();
+    let said = space.run(&["man", "--out", "man/man1"]).status(0).stdout;
+    let pages = files(&space.root().join("man"));
+    assert!(said.starts_with(&format!("{} pages in ", pages.len())), "{said}");
+    let page = |name: &str| String::from_utf8_lossy(&pages[&space.root().join("man/man1").join(name)]).into_owned();
+    let run = page("ocelot-run.1");
+    assert!(run.starts_with(".ie ") && run.contains(".TH ocelot-run 1") && run.contains("\\-\\-keep\\-going"), "{run}");
+    assert!(page("ocelot-cache-export.1").contains("receipts"), "a command below a command");
+    assert!(!pages.keys().any(|path| path.to_string_lossy().contains("__watch")), "what is hidden has none");
+    space.write("taken", "");
+    let said = space.run(&["man", "--out", "taken/man1"]).status(3).stderr;
+    assert!(said.contains("cannot write ") && said.contains("taken/man1"), "{said}");
+}
