@@ -80,8 +80,8 @@ impl Session {
         let failed = self.failed_dep(id).map(|dep| graph.node(dep).name.clone());
         let (lookup, mut result, receipt, more) = if failed.is_some() {
             (Lookup::OwnUnknown, None, ReceiptState::Missing, Vec::new())
-        } else if matches!(node.kind, Kind::Check(_)) && open_dep.is_none() {
-            let (found, strongest) = self.find_strongest(id, node, &gathered, needed);
+        } else if matches!(node.kind, Kind::Check(_)) {
+            let (found, strongest) = self.find_strongest(id, node, &gathered, open_dep.is_some(), needed);
             manifest = strongest;
             found
         } else {
@@ -129,13 +129,21 @@ impl Session {
     }
 
     /// Looks for the record of a layer that was started as well as it could be here or better. Without one, the manifest
-    /// is that of what can be done here.
-    fn find_strongest(&mut self, id: NodeId, node: &Node, gathered: &Gathered, needed: bool) -> (Found, Arc<Manifest>) {
+    /// is that of what can be done here. Of a layer that is not made yet nobody knows how it could be started: any record of
+    /// the check's own part tells that it is known.
+    fn find_strongest(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        gathered: &Gathered,
+        is_open: bool,
+        needed: bool,
+    ) -> (Found, Arc<Manifest>) {
         let mut rows = Vec::new();
         let mut last = None;
         for mode in gathered.smoke.as_strong() {
             let manifest = Arc::new(self.manifest(id, node, gathered, mode));
-            let mut found = self.find(id, node, &manifest, false, needed);
+            let mut found = self.find(id, node, &manifest, is_open, needed);
             let started = found.1.as_ref().and_then(|result| result.fact(SMOKE)).is_some_and(|how| how != NOT_STARTED);
             if matches!(&node.kind, Kind::Check(check) if check.smoke == REQUIRED) && !started {
                 found.0 = match found.0 {
@@ -144,7 +152,8 @@ impl Session {
                 };
                 found.1 = None;
             }
-            let is_found = matches!(found.0, Lookup::Found { .. });
+            let is_known = is_open && found.0 == Lookup::CombinationUnknown;
+            let is_found = is_known || matches!(found.0, Lookup::Found { .. });
             rows.append(&mut found.3);
             last = Some((found, manifest));
             if is_found {
