@@ -10,6 +10,7 @@ mod runs;
 mod shell;
 mod status;
 mod verify;
+mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -23,6 +24,7 @@ pub use runs::{HistoryArgs, LogArgs, WhyArgs};
 pub use shell::{CompletionsArgs, ManArgs, Shell};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 pub use verify::VerifyArgs;
+pub use watch::WatchArgs;
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
 #[derive(Debug, Parser)]
@@ -47,6 +49,8 @@ pub enum Command {
     Run(RunArgs),
     /// Show what a run would do, and why; changes nothing.
     Plan(PlanArgs),
+    /// Run again whenever something changes that a run depends on; leaves out effects.
+    Watch(WatchArgs),
     /// Print the graph.
     Graph(GraphArgs),
     /// Ask what is there of the layers that are published, in every region; `--fix` brings the rest there.
@@ -101,7 +105,7 @@ pub enum Command {
     Man(ManArgs),
     /// Ends the commands of a run that died.
     #[command(name = "__watch", hide = true)]
-    Watch,
+    EndCommands,
 }
 
 /// A pipeline, targets, parameters.

@@ -55,7 +55,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsS
             return code.code();
         }
     };
-    if matches!(cli.command, Command::Watch) {
+    if matches!(cli.command, Command::EndCommands) {
         return u8::try_from(crate::outside::process::watcher::main(std::io::stdin())).unwrap_or(1);
     }
     crate::outside::signals::survive_size_limit();

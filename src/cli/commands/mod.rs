@@ -31,6 +31,7 @@ mod update;
 mod validate;
 mod verify;
 mod versions;
+mod watch;
 mod why;
 
 use std::io::Write;
@@ -60,6 +61,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         }
         Command::Run(args) => run::run(process, &args),
         Command::Plan(args) => plan::plan(process, &args),
+        Command::Watch(args) => watch::watch(process, &args),
         Command::Graph(args) => graph::graph(process, &args),
         Command::Status(args) => status::status(process, &args),
         Command::ExplainLayer(args) => explain_layer::explain_layer(process, &args),
@@ -84,7 +86,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(process, &args),
-        Command::Watch => Ok(Exit::Ok),
+        Command::EndCommands => Ok(Exit::Ok),
     }
 }
 

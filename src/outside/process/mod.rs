@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the one place that starts commands")]
 
+pub mod again;
 pub mod cancel;
 pub mod command;
 pub mod conversation;

@@ -1,0 +1,284 @@
+//! `watch`: a run again whenever something changes that it depends on.
+//!
+//! Each run is a process of its own, the same that a person would start: it takes the lock, handles signals and keeps its
+//! promises by itself. A change that comes while it works ends it as Ctrl-C does.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::args::{Color, OutputForm, WatchArgs};
+use crate::cli::exit::{Exit, Stop};
+use crate::cli::lock::Interrupts;
+use crate::cli::process::Process;
+use crate::cli::selection::{self, Selection};
+use crate::cli::workspace;
+use crate::graph::node::{Class, Graph, Kind, Node, Source};
+use crate::graph::select;
+use crate::outside::files::{FileWatch, News};
+use crate::outside::process::again::Again;
+
+/// Where nobody looks: our own state, and git's.
+const PASSED_OVER: &[&str] = &[".ocelot", ".git"];
+/// How soon Ctrl-C is seen.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// `watch`.
+///
+/// # Errors
+/// If nothing can be watched, or all that is wanted are effects.
+pub(in crate::cli) fn watch(process: &Process, args: &WatchArgs) -> Result<Exit, Stop> {
+    let selection = selection::select(process, &args.select)?;
+    let root = selection.pipeline.root.clone();
+    let interrupts = Interrupts::install()?;
+    let mut files = FileWatch::new(&root, PASSED_OVER).map_err(Stop::environment)?;
+    say(&format!("watching {} folders of {}; Ctrl-C ends", files.folders(), root.display()));
+    let mut scope = None;
+    loop {
+        let before = scope.take();
+        let mut is_due = false;
+        let now = match Scope::of(process, &selection, args.effects) {
+            Ok(now) if now.has_nothing_left => {
+                let stop = Stop::usage("all that is wanted are effects, which `watch` leaves out");
+                return Err(stop.hint("give `--effects` to run them at each change"));
+            }
+            Ok(now) => {
+                let mut run = start(process, &selection, args, &now)?;
+                let ended = follow(&mut run, &mut files, &now, args.effects, &interrupts)?;
+                is_due = ended == Ended::Outdated;
+                now
+            }
+            // What was watched before is watched until the pipeline can be read again.
+            Err(stop) => {
+                process.show(&stop);
+                before.unwrap_or_default()
+            }
+        };
+        while !is_due {
+            if interrupts.cancel().is_raised() {
+                return Ok(Exit::Ok);
+            }
+            if let News::Changed(paths) = files.next(LOOK).map_err(Stop::environment)? {
+                is_due = paths.iter().any(|path| now.matters(path));
+            }
+        }
+        if interrupts.cancel().is_raised() {
+            return Ok(Exit::Ok);
+        }
+        scope = Some(now);
+    }
+}
+
+/// How a run ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// What it worked on is as it was.
+    Current,
+    /// Something changed meanwhile.
+    Outdated,
+}
+
+/// Waits for the end of a run, and ends it when a change makes it worthless.
+fn follow(
+    run: &mut Again,
+    files: &mut FileWatch,
+    scope: &Scope,
+    effects: bool,
+    interrupts: &Interrupts,
+) -> Result<Ended, Stop> {
+    let bell = files.bell();
+    let worker = run.interrupter();
+    let mut ended = Ended::Current;
+    std::thread::scope(|threads| {
+        threads.spawn(move || {
+            run.wait();
+            drop(bell);
+        });
+        let mut asked_to_end = false;
+        loop {
+            match files.next(LOOK).map_err(Stop::environment)? {
+                News::Ended => return Ok(()),
+                News::Changed(paths) if paths.iter().any(|path| scope.matters(path)) => {
+                    ended = Ended::Outdated;
+                    if !effects && !asked_to_end {
+                        asked_to_end = true;
+                        say("changed meanwhile: begun anew");
+                        worker.interrupt();
+                    }
+                }
+                News::Changed(_) => {}
+                News::Nothing if interrupts.cancel().is_raised() && !asked_to_end => {
+                    asked_to_end = true;
+                    // From a terminal it has the signal already; a second one would end it at once.
+                    if !std::io::stdin().is_terminal() {
+                        worker.interrupt();
+                    }
+                }
+                News::Nothing => {}
+            }
+        }
+    })?;
+    Ok(ended)
+}
+
+fn start(process: &Process, selection: &Selection, args: &WatchArgs, scope: &Scope) -> Result<Again, Stop> {
+    let common = &process.common;
+    let mut words: Vec<String> = ["run", "--pipeline", &selection.pipeline.file].map(str::to_owned).into();
+    words.extend(scope.targets.iter().cloned());
+    for (name, values) in &selection.sets {
+        words.extend(values.iter().flat_map(|value| ["--set".to_owned(), format!("{name}={value}")]));
+    }
+    let form = match common.output {
+        OutputForm::Json => "json",
+        OutputForm::Github => "github",
+        OutputForm::Plain => "plain",
+        OutputForm::Human | OutputForm::Auto => "human",
+    };
+    let color = match common.color {
+        Color::Always => "always",
+        Color::Never => "never",
+        Color::Auto => "auto",
+    };
+    words.extend(["--output", form, "--color", color].map(str::to_owned));
+    let flags = [(common.verbose, "--verbose"), (common.offline, "--offline"), (common.locked, "--locked")];
+    words.extend(flags.iter().filter(|(is_given, _)| *is_given).map(|(_, flag)| (*flag).to_owned()));
+    let jobs = args.jobs.map(|jobs| jobs.to_string());
+    for (option, value) in [("--lock", &common.lock), ("--jobs", &jobs)] {
+        words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
+    }
+    Again::start(&words, &selection.pipeline.root, &process.env).map_err(Stop::environment)
+}
+
+/// What is run, and what it depends on.
+#[derive(Debug, Default)]
+struct Scope {
+    /// Empty: what the pipeline does by default.
+    targets: Vec<String>,
+    /// Files, and folders with all below them, relative to the root.
+    paths: Vec<PathBuf>,
+    /// Patterns of inputs.
+    globs: globset::GlobSet,
+    /// What runs write, which is no change.
+    outputs: Vec<PathBuf>,
+    /// All that is wanted are effects, which are left out.
+    has_nothing_left: bool,
+}
+
+impl Scope {
+    fn of(process: &Process, selection: &Selection, effects: bool) -> Result<Self, Stop> {
+        let loaded = workspace::load_project(process, selection)?;
+        let graph = &loaded.graph;
+        let targets = select::select(graph, &selection.targets).map_err(workspace::select_stop)?;
+        let wanted = select::closure(graph, &targets);
+        let effect: Vec<bool> = behind_effects(graph);
+        let left_out = |at: usize| wanted[at] && effect[at];
+        let mut scope = Self { targets: selection.targets.clone(), ..Self::default() };
+        let mut kept = wanted.clone();
+        if !effects && (0..kept.len()).any(left_out) {
+            kept.iter_mut().zip(&effect).for_each(|(kept, effect)| *kept &= !effect);
+            scope.targets = tops(graph, &kept);
+            scope.has_nothing_left = scope.targets.is_empty();
+        }
+        scope.paths.extend(loaded.read.iter().map(PathBuf::from));
+        let mut globs = globset::GlobSetBuilder::new();
+        for node in graph.nodes.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(node, _)| node) {
+            scope.outputs.extend(node.outputs().into_iter().map(|path| PathBuf::from(path.trim_end_matches('/'))));
+            for input in inputs(node) {
+                scope.paths.push(PathBuf::from(input.trim_end_matches('/')));
+                // A pattern that is none was refused when the project was read.
+                if let Ok(glob) = globset::GlobBuilder::new(input).literal_separator(true).build() {
+                    globs.add(glob);
+                }
+            }
+        }
+        scope.globs = globs.build().unwrap_or_default();
+        Ok(scope)
+    }
+
+    /// Whether a change of this path makes a run due.
+    fn matters(&self, path: &Path) -> bool {
+        // Events were lost.
+        if path.as_os_str().is_empty() {
+            return true;
+        }
+        let is_output = self.outputs.iter().any(|output| path.starts_with(output));
+        // A folder that moved takes what is below it along.
+        let is_near = |own: &PathBuf| path.starts_with(own) || own.starts_with(path);
+        !is_output && (self.paths.iter().any(is_near) || self.globs.is_match(path))
+    }
+}
+
+/// What a node reads of the project.
+fn inputs(node: &Node) -> Vec<&str> {
+    match &node.kind {
+        Kind::Exec(exec) => exec.inputs.iter().map(String::as_str).filter(|input| !input.starts_with('!')).collect(),
+        Kind::Clone(clone) => match &clone.source {
+            Source::Plain(path) | Source::Local(path) => vec![path],
+            Source::Remote { .. } => Vec::new(),
+        },
+        Kind::Resolve(resolve) => resolve.config_file.iter().chain(&resolve.components).map(String::as_str).collect(),
+        Kind::Overlay(overlay) => overlay.components.as_deref().into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Effects, and all that depends on one.
+fn behind_effects(graph: &Graph) -> Vec<bool> {
+    let mut behind: Vec<bool> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        // Nodes stand behind those they depend on.
+        let is_behind = node.class == Class::Effect || node.deps().any(|dep| behind[dep.index()]);
+        behind.push(is_behind);
+    }
+    behind
+}
+
+/// Those of the nodes that none of the others needs.
+fn tops(graph: &Graph, kept: &[bool]) -> Vec<String> {
+    let mut is_needed = vec![false; kept.len()];
+    for (node, _) in graph.nodes.iter().zip(kept).filter(|(_, kept)| **kept) {
+        node.deps().for_each(|dep| is_needed[dep.index()] = true);
+    }
+    let tops = graph.nodes.iter().enumerate().filter(|(at, _)| kept[*at] && !is_needed[*at]);
+    tops.map(|(_, node)| node.name.clone()).collect()
+}
+
+/// A line of its own, beside those of the runs.
+fn say(line: &str) {
+    // A reader that went away wants no more of it.
+    writeln!(std::io::stderr().lock(), "ocelot: {line}").ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_reads_and_what_runs_write_is_no_change() {
+        let glob = |text| globset::GlobBuilder::new(text).literal_separator(true).build().unwrap();
+        let mut globs = globset::GlobSetBuilder::new();
+        globs.add(glob("src/*.txt"));
+        let scope = Scope {
+            paths: ["pipeline.yaml", "config/components", "src/*.txt"].map(PathBuf::from).into(),
+            outputs: ["build", "src/made.txt"].map(PathBuf::from).into(),
+            globs: globs.build().unwrap(),
+            ..Scope::default()
+        };
+        for (path, matters) in [
+            ("pipeline.yaml", true),
+            ("src/a.txt", true),
+            ("config/components/exporter/mine.go", true),
+            // Moved away or back, with all that is in it.
+            ("config", true),
+            ("", true),
+            ("src/made.txt", false),
+            ("src/below/a.txt", false),
+            ("src/.a.txt.swp", false),
+            ("build/x.zip", false),
+            ("notes.txt", false),
+            ("pipeline.yaml~", false),
+        ] {
+            assert_eq!(scope.matters(Path::new(path)), matters, "{path}");
+        }
+    }
+}
