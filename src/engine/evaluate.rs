@@ -340,17 +340,17 @@ impl Session {
     /// Puts the fields that differ from the last success into the reason.
     fn explain(&mut self, id: NodeId, manifest: &Manifest, decision: &mut Decision) {
         let wants_fields = match &decision.reason {
-            Reason::NeverRun => true,
+            Reason::NeverRun | Reason::NeverDone => true,
             Reason::Changed { fields } => fields.is_empty(),
             _ => false,
         };
         if !wants_fields {
             return;
         }
-        let last = self.memory[id.index()].explained;
-        let old = last.and_then(|last| self.stored_manifest(&last));
-        let new = read_fields(&manifest.bytes);
-        decision.reason = match (old, new) {
+        let was_never_done = decision.reason == Reason::NeverDone;
+        let otherwise = |reason| if was_never_done { Reason::NeverDone } else { reason };
+        let old = self.memory[id.index()].explained.and_then(|last| self.stored_manifest(&last));
+        decision.reason = match (old, read_fields(&manifest.bytes)) {
             (Some(old), Some(new)) => {
                 // What other nodes will give is not known yet in these rows: only the own parts can be compared.
                 let partial = matches!(decision.row, "3" | "4");
@@ -358,9 +358,9 @@ impl Session {
                 if fields.is_empty() {
                     fields = self.changed_discoveries(&manifest.action);
                 }
-                if fields.is_empty() { Reason::StoredDamaged } else { Reason::Changed { fields } }
+                if fields.is_empty() { otherwise(Reason::StoredDamaged) } else { Reason::Changed { fields } }
             }
-            _ => Reason::NeverRun,
+            _ => otherwise(Reason::NeverRun),
         };
     }
 

@@ -12,6 +12,9 @@ use crate::exec::receipt::Effect;
 use crate::exec::release_name::release_name;
 use crate::graph::node::{Class, Kind, Node};
 
+/// Where receipts are, relative to the project root.
+const RECEIPTS: &str = ".ocelot/receipts";
+
 impl Session {
     /// Asks the action cache and the receipts, and looks at the outputs.
     pub(in crate::engine) fn find(
@@ -39,7 +42,13 @@ impl Session {
                 None => self.outside.receipt(&effect),
             };
             for file in answer.watch {
+                let is_receipt = file.parent() == Some(&self.observer.root().join(RECEIPTS));
                 if let Some(file) = file.to_str() {
+                    if is_receipt {
+                        // It may have been written since it was last looked at in this run, and this effect alone reads it.
+                        let row = self.observer.table.intern(file);
+                        self.observer.forget(row);
+                    }
                     rows.push(self.observer.look(file));
                 }
             }

@@ -298,6 +298,22 @@ fn outputs_that_differ_from_equal_inputs_are_named_as_not_reproducible() {
 }
 
 #[test]
+fn an_effect_that_is_done_again_is_explained_like_the_rest() {
+    both_paths(|space| {
+        space.write(
+            "pipeline.yaml",
+            "nodes: {n: {exec: {class: effect, command: [cp, in, out], inputs: [in], outputs: [out]}}}",
+        );
+        space.write("in", "1");
+        assert!(human(&space, &[], 0).contains(" never done here\n"));
+        space.write("in", "2");
+        let told = human(&space, &[], 0);
+        assert!(told.contains(" input in: ") && told.contains(" → "), "{told}");
+        assert!(space.run(&["why", "1", "2"]).status(0).stdout.starts_with("n:\n  input in: "));
+    });
+}
+
+#[test]
 fn logs_of_earlier_runs_are_kept() {
     let space =
         Space::with("nodes: {n: {exec: {command: [sh, -c, 'cat in; cp in out'], inputs: [in], outputs: [out]}}}");

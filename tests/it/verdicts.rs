@@ -290,6 +290,22 @@ fn why_remembers_why_something_was_last_done() {
 }
 
 #[test]
+fn a_receipt_that_is_gone_right_after_its_run_is_missed() {
+    both_paths(|space| {
+        space.write(
+            "pipeline.yaml",
+            "nodes: {n: {exec: {class: effect, command: [cp, in, out], inputs: [in], outputs: [out]}}}",
+        );
+        space.write("in", "1");
+        assert_eq!(space.build(&[]), counts(1, 0, 0));
+        space.remove(".ocelot/receipts");
+        assert_eq!(space.plan(&[])["n"], is("run", "14"));
+        assert_eq!(space.build(&[]), counts(1, 0, 0));
+        assert_eq!(space.build(&[]), counts(0, 0, 1));
+    });
+}
+
+#[test]
 fn a_plan_ends_where_a_layer_is_lost_that_somebody_waits_for() {
     let space = crate::shipped::project();
     let _ = space.json(&["quickstart", "published[minimal,amd64,us-east-1]"]).status(0);
