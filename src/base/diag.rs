@@ -7,6 +7,8 @@ mod render;
 
 use std::sync::{Arc, OnceLock};
 
+use crate::base::code::{self, Code};
+
 pub use render::render;
 
 /// Names a source of a [`SourceMap`].
@@ -124,7 +126,7 @@ impl SourceMap {
         let source = self.add(name, String::from_utf8_lossy(error.as_bytes()));
         let start = u32::try_from(at).unwrap_or(u32::MAX);
         let end = start.saturating_add(u32::try_from(char::REPLACEMENT_CHARACTER.len_utf8()).unwrap_or(0));
-        Err(Diagnostic::error("the file is not UTF-8")
+        Err(Diagnostic::error(code::NOT_UTF8, "the file is not UTF-8")
             .label(Span::new(source, start, end), format!("byte 0x{byte:02x} does not belong here"))
             .help("save the file in UTF-8"))
     }
@@ -183,8 +185,8 @@ pub struct Label {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// A stable name that can be looked up.
-    pub code: Option<&'static str>,
+    /// What kind of problem it is; `ocelot explain` has more.
+    pub code: Code,
     /// What is wrong, on one line, without a final stop.
     pub message: String,
     /// Places, the primary one first.
@@ -197,23 +199,17 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error without a place.
-    pub fn error(message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, message.into())
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, message.into())
     }
 
     /// A warning without a place.
-    pub fn warning(message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, message.into())
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, message.into())
     }
 
-    const fn new(severity: Severity, message: String) -> Self {
-        Self { severity, code: None, message, labels: Vec::new(), help: Vec::new(), notes: Vec::new() }
-    }
-
-    /// Gives it a name.
-    pub const fn code(mut self, code: &'static str) -> Self {
-        self.code = Some(code);
-        self
+    const fn new(severity: Severity, code: Code, message: String) -> Self {
+        Self { severity, code, message, labels: Vec::new(), help: Vec::new(), notes: Vec::new() }
     }
 
     /// Adds where the problem is.
@@ -306,8 +302,10 @@ mod tests {
 
     #[test]
     fn order_is_that_of_places() {
-        let at = |start| Diagnostic::error(format!("{start}")).label(Span::new(SourceId(0), start, start), "");
-        let mut all = vec![at(5), Diagnostic::error("none"), at(2)];
+        let at = |start| {
+            Diagnostic::error(code::INTERNAL, format!("{start}")).label(Span::new(SourceId(0), start, start), "")
+        };
+        let mut all = vec![at(5), Diagnostic::error(code::INTERNAL, "none"), at(2)];
         sort(&mut all);
         assert_eq!(all.iter().map(|d| d.message.as_str()).collect::<Vec<_>>(), ["none", "2", "5"]);
     }

@@ -2,6 +2,7 @@
 
 pub mod aws_id;
 pub mod clock;
+pub mod code;
 pub mod diag;
 pub mod digest;
 pub mod id;

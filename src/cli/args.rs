@@ -4,6 +4,7 @@ mod ci;
 mod common;
 mod contents;
 mod doctor;
+mod explain;
 mod init;
 mod oidc;
 mod runs;
@@ -18,6 +19,7 @@ pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use doctor::{DoctorArgs, LintArgs};
+pub use explain::ExplainArgs;
 pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use runs::{HistoryArgs, LogArgs, WhyArgs};
@@ -53,6 +55,8 @@ pub enum Command {
     Watch(WatchArgs),
     /// Print the graph.
     Graph(GraphArgs),
+    /// Explain the codes of errors and warnings: cause, example, remedy.
+    Explain(ExplainArgs),
     /// Ask what is there of the layers that are published, in every region; `--fix` brings the rest there.
     Status(StatusArgs),
     /// Say what is in a published layer, where it came from, and who may use it.

@@ -13,6 +13,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
 use crate::base::clock::Clock;
+use crate::base::code::Code;
 use crate::cli::args::{Cli, Common};
 use crate::cli::process::Process;
 use crate::cli::selection::{LastRun, Selection};
@@ -59,6 +60,7 @@ fn completing(command: Command, asked: &Arc<Asked>) -> Command {
             ("DIST", _) | (_, "distribution") => Asked::distributions,
             ("ARCH", _) => |_| Arch::ALL.iter().map(|arch| arch.goarch().to_owned()).collect(),
             ("REGION", _) => Asked::regions,
+            ("CODE", _) => |_| Code::all().flat_map(|code| [code.to_string(), code.name().to_owned()]).collect(),
             ("NAME=VALUE", _) => Asked::settings,
             _ => return arg,
         };

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::base::code;
 use crate::cli::exit::Stop;
 
 /// Whether to go on: said beforehand with `--yes`, or asked on the terminal.
@@ -34,7 +35,9 @@ pub(in crate::cli) fn choose(question: &str, choices: &[&str], first: usize) -> 
             .ok()
             .and_then(|number| number.checked_sub(1))
             .filter(|number| *number < choices.len())
-            .ok_or_else(|| Stop::usage(format!("`{answer}` is no number from 1 to {}", choices.len()))),
+            .ok_or_else(|| {
+                Stop::usage(code::BAD_ARGUMENT, format!("`{answer}` is no number from 1 to {}", choices.len()))
+            }),
     }
 }
 
@@ -42,12 +45,12 @@ pub(in crate::cli) fn choose(question: &str, choices: &[&str], first: usize) -> 
 fn ask(prompt: &str, (nobody, instead): (&'static str, &'static str)) -> Result<String, Stop> {
     let (input, mut output) = (std::io::stdin(), std::io::stderr());
     if !input.is_terminal() {
-        return Err(Stop::usage(nobody).hint(instead));
+        return Err(Stop::usage(code::NO_TERMINAL, nobody).hint(instead));
     }
     let mut answer = String::new();
     write!(output, "{prompt}")
         .and_then(|()| output.flush())
         .and_then(|()| input.read_line(&mut answer))
-        .map_err(|error| Stop::environment(format!("cannot ask on the terminal: {error}")))?;
+        .map_err(|error| Stop::environment(code::NO_TERMINAL, format!("cannot ask on the terminal: {error}")))?;
     Ok(answer)
 }

@@ -1,5 +1,6 @@
 //! What a run leaves when it has ended: its place in the history, its sum, and the files that were asked for.
 
+use crate::base::code::{self, Code};
 use crate::cli::args::HowArgs;
 use crate::cli::closing;
 use crate::cli::exit::{Exit, Stop};
@@ -39,12 +40,12 @@ impl Ending<'_> {
         sink.account.close();
         if let Some(file) = &self.how.record {
             let written = RecordFile::write(workspace, &self.process.dir.join(file));
-            warn(sink, written.map_err(|stop| told(&stop)));
+            warn(sink, code::RECORD_FILE, written.map_err(|stop| told(&stop)));
         }
         if self.is_kept {
             let summary = closing::summary(workspace, self, &sink.account);
             let kept = record::keep(workspace, &record::record(workspace, self, &sink.account, summary.saved_ms));
-            warn(sink, kept.or_else(|message| if self.is_saved { Err(message) } else { Ok(()) }));
+            warn(sink, code::STATE_NOT_KEPT, kept.or_else(|message| if self.is_saved { Err(message) } else { Ok(()) }));
             if !self.outcome.counts.is_null() {
                 sink.event(&Event::Summary(Box::new(summary)));
             }
@@ -57,17 +58,17 @@ impl Ending<'_> {
 pub(in crate::cli) fn write_trace(trace: Option<TraceFile>, sink: &mut Accounting, graph: Option<&Graph>) {
     if let Some(trace) = trace {
         let written = trace.write(&sink.account, graph);
-        warn(sink, written);
+        warn(sink, code::CANNOT_WRITE, written);
     }
 }
 
 /// A problem that ends nothing, without the word that begins an error.
 pub(in crate::cli) fn told(stop: &Stop) -> String {
-    stop.text.trim_start_matches("error: ").trim_end().to_owned()
+    stop.told().to_owned()
 }
 
-fn warn(sink: &mut Accounting, done: Result<(), String>) {
+fn warn(sink: &mut Accounting, code: Code, done: Result<(), String>) {
     if let Err(message) = done {
-        sink.event(&Event::Warning { node: None, message });
+        sink.event(&Event::Warning { code, node: None, message });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::base::code::Code;
 use crate::base::diag::{self, Diagnostic, SourceMap};
 use crate::cli::process::Process;
 use crate::report::github::command::{Annotation, annotations};
@@ -52,12 +53,29 @@ pub struct Stop {
     pub text: String,
     /// The problems in it that have a place, for GitHub Actions.
     pub annotations: Vec<Annotation>,
+    /// The codes of the problems in it.
+    pub(in crate::cli) codes: Vec<Code>,
 }
 
 impl Stop {
     /// A problem in one sentence.
-    pub fn new(exit: Exit, message: impl std::fmt::Display) -> Self {
-        Self { exit, text: format!("error: {message}\n"), annotations: Vec::new() }
+    pub fn new(code: Code, exit: Exit, message: impl std::fmt::Display) -> Self {
+        Self::several(code, exit, [message])
+    }
+
+    /// Problems of one kind, a sentence for each.
+    pub fn several(code: Code, exit: Exit, messages: impl IntoIterator<Item = impl std::fmt::Display>) -> Self {
+        let text = messages.into_iter().map(|message| format!("error[{code}]: {message}\n")).collect();
+        Self { exit, text, annotations: Vec::new(), codes: vec![code] }
+    }
+
+    /// What it says, without the word that begins an error.
+    pub(in crate::cli) fn told(&self) -> &str {
+        let text = self.text.trim();
+        match text.split_once("]: ") {
+            Some((head, message)) if head.starts_with("error[") => message,
+            _ => text,
+        }
     }
 
     /// Problems of files of the project at `root`, shown in their text.
@@ -69,7 +87,8 @@ impl Stop {
         diagnostics: &[Diagnostic],
     ) -> Self {
         let text = diag::render(sources, diagnostics, process.colors());
-        Self { exit, text, annotations: annotations(sources, diagnostics, &process.folder_in_repository(root)) }
+        let annotations = annotations(sources, diagnostics, &process.folder_in_repository(root));
+        Self { exit, text, annotations, codes: diagnostics.iter().map(|problem| problem.code).collect() }
     }
 
     /// This, then what the other says; ends as this does.
@@ -77,17 +96,18 @@ impl Stop {
     pub(in crate::cli) fn and(mut self, other: Self) -> Self {
         self.text.push_str(&other.text);
         self.annotations.extend(other.annotations);
+        self.codes.extend(other.codes);
         self
     }
 
     /// A problem of the command line.
-    pub fn usage(message: impl std::fmt::Display) -> Self {
-        Self::new(Exit::Usage, message)
+    pub fn usage(code: Code, message: impl std::fmt::Display) -> Self {
+        Self::new(code, Exit::Usage, message)
     }
 
     /// Something outside is missing.
-    pub fn environment(message: impl std::fmt::Display) -> Self {
-        Self::new(Exit::Environment, message)
+    pub fn environment(code: Code, message: impl std::fmt::Display) -> Self {
+        Self::new(code, Exit::Environment, message)
     }
 
     /// With a hint on a line of its own.

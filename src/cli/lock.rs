@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::base::code;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::sink;
@@ -26,7 +27,7 @@ impl Interrupts {
     pub(in crate::cli) fn install() -> Result<Self, Stop> {
         let cancel = new_cancel()?;
         let signals = StopSignals::install(cancel.clone())
-            .map_err(|error| Stop::environment(format!("cannot handle signals: {error}")))?;
+            .map_err(|error| Stop::environment(code::SYSTEM, format!("cannot handle signals: {error}")))?;
         Ok(Self { cancel, signals })
     }
 
@@ -42,7 +43,7 @@ impl Interrupts {
 }
 
 fn new_cancel() -> Result<Cancel, Stop> {
-    Cancel::new().map_err(|error| Stop::environment(format!("no file descriptors left: {error}")))
+    Cancel::new().map_err(|error| Stop::environment(code::SYSTEM, format!("no file descriptors left: {error}")))
 }
 
 /// Takes the workspace lock if it is free; `None` if somebody holds it and may be waited for.
@@ -57,7 +58,7 @@ pub(in crate::cli) fn try_lock(
     match acquire(process, root, Mode::NoWait, &mut |_| ControlFlow::Break(())) {
         Ok(held) => Ok(Some(told(held, sink))),
         Err(LockError::Held { .. }) if !process.common.no_wait => Ok(None),
-        Err(error) => Err(Stop::environment(error)),
+        Err(error) => Err(Stop::environment(code::LOCKED, error)),
     }
 }
 
@@ -74,7 +75,7 @@ pub(in crate::cli) fn wait(
     let mut is_told = false;
     let mut on_wait = |waiting: &Waiting| {
         if !std::mem::replace(&mut is_told, true) {
-            sink.event(&Event::Warning { node: None, message: format!("waiting: {waiting}") });
+            sink.event(&Event::Warning { code: code::LOCKED, node: None, message: format!("waiting: {waiting}") });
         }
         if cancel.pause_at(Level::None, Duration::from_millis(50)) > Level::None {
             ControlFlow::Break(())
@@ -84,8 +85,8 @@ pub(in crate::cli) fn wait(
     };
     match acquire(process, root, Mode::Wait, &mut on_wait) {
         Ok(held) => Ok(told(held, sink)),
-        Err(error @ LockError::GaveUp { .. }) => Err(Stop::new(Exit::Signal(130), error)),
-        Err(error) => Err(Stop::environment(error)),
+        Err(error @ LockError::GaveUp { .. }) => Err(Stop::new(code::INTERRUPTED, Exit::Signal(130), error)),
+        Err(error) => Err(Stop::environment(code::LOCKED, error)),
     }
 }
 
@@ -121,7 +122,7 @@ fn acquire(
 /// Says why a run is not protected, if it is not.
 fn told(held: WorkspaceLock, sink: &mut dyn EventSink) -> WorkspaceLock {
     if let Some(warning) = held.warning() {
-        sink.event(&Event::Warning { node: None, message: warning.to_string() });
+        sink.event(&Event::Warning { code: code::WEAK_LOCK, node: None, message: warning.to_string() });
     }
     held
 }

@@ -23,12 +23,13 @@ mod workspace;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Parser;
 
 use crate::base::clock::Clock;
+use crate::base::code;
 use crate::cli::args::{Cli, Command, OutputForm};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
@@ -44,13 +45,20 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsS
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let complaint = complaint(&error);
             let in_github = environment.iter().any(|(name, value)| name == "GITHUB_ACTIONS" && value == "true");
             if in_github && error.use_stderr() {
                 // Its values may come from whoever started the workflow.
-                std::io::stderr().write_all(neutral(&error.to_string()).as_bytes()).ok();
+                std::io::stderr().write_all(neutral(&complaint).as_bytes()).ok();
+            } else if error.use_stderr() && !std::io::stderr().is_terminal() {
+                std::io::stderr().write_all(complaint.as_bytes()).ok();
             } else {
                 // A reader that went away wants no more output.
                 error.print().ok();
+                if error.use_stderr() && complaint.starts_with("error[") {
+                    let more = format!("for more: ocelot explain {}\n", code::COMMAND_LINE);
+                    std::io::stderr().write_all(more.as_bytes()).ok();
+                }
             }
             return code.code();
         }
@@ -73,6 +81,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: Vec<(OsS
     exit.code()
 }
 
+/// What is wrong with a command line, with the code of such problems; help that was asked for has none.
+fn complaint(error: &clap::Error) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("error:") {
+        Some(rest) => format!("error[{}]:{rest}", code::COMMAND_LINE),
+        None => text,
+    }
+}
+
 fn process(cli: &Cli, environment: Vec<(OsString, OsString)>) -> Result<Process, Stop> {
     let mut env: BTreeMap<String, String> = environment
         .into_iter()
@@ -82,8 +99,9 @@ fn process(cli: &Cli, environment: Vec<(OsString, OsString)>) -> Result<Process,
         env.insert("AWS_PROFILE".to_owned(), profile.clone());
     }
     let wanted = cli.common.dir.as_ref().map_or_else(|| PathBuf::from("."), PathBuf::from);
-    let dir = std::fs::canonicalize(&wanted)
-        .map_err(|error| Stop::usage(format!("cannot work in {}: {error}", wanted.display())))?;
+    let dir = std::fs::canonicalize(&wanted).map_err(|error| {
+        Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot work in {}: {error}", wanted.display()))
+    })?;
     let mut common = cli.common.clone();
     if common.output == OutputForm::Auto {
         common.output = if process::is_github(&env) { OutputForm::Github } else { OutputForm::Human };

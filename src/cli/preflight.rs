@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::action::verdict::{Decision, Verdict};
 use crate::base::aws_id::TableName;
+use crate::base::code;
 use crate::cli::commands::plan::verdicts;
 use crate::cli::exit::Stop;
 use crate::cli::process::Process;
@@ -37,7 +38,7 @@ pub(in crate::cli) fn check(process: &Process, workspace: &mut Workspace, regist
     };
     for (id, publish) in publishes() {
         check_runtimes(publish.runtimes.iter().map(String::as_str))
-            .map_err(|error| Stop::usage(format!("`{}`: {error}", graph.node(id).name)))?;
+            .map_err(|error| Stop::usage(code::BAD_ARGUMENT, format!("`{}`: {error}", graph.node(id).name)))?;
     }
     let releases = || {
         graph.ids().filter(|id| wanted[id.index()]).filter_map(|id| match &graph.node(id).kind {
@@ -76,7 +77,7 @@ fn is_ready(registries: &Registries, table: &TableName) -> Result<(), Stop> {
         Err(error) => return Err(no_account(error)),
     };
     let hint = format!("make it with `ocelot registry init {}@{}`, or leave `table:` out", table.name, table.region);
-    Err(Stop::environment(problem).hint(hint))
+    Err(Stop::environment(code::METADATA_TABLE, problem).hint(hint))
 }
 
 fn no_account(error: RegistryError) -> Stop {
@@ -86,12 +87,12 @@ fn no_account(error: RegistryError) -> Stop {
         }
         _ => "nothing was built or published; run again when AWS can be reached, or build with `--skip-publish`",
     };
-    Stop::environment(error).hint(hint)
+    Stop::environment(code::CREDENTIALS, error).hint(hint)
 }
 
 /// Whether there is what a release on GitHub needs: a repository, a token, and a network.
 fn can_release(name: &str, release: &Release, env: &BTreeMap<String, String>, offline: bool) -> Result<(), Stop> {
-    let stop = |problem: &str| Stop::environment(format!("`{name}`: {problem}"));
+    let stop = |problem: &str| Stop::environment(code::RELEASE_ACCESS, format!("`{name}`: {problem}"));
     if offline {
         return Err(stop("a release is on GitHub, and the network is not to be used (`--offline`)")
             .hint("leave the release out of the targets, or the option"));
@@ -109,7 +110,7 @@ fn fits(account: &Account, allowed: &[String], due: &[&Publish]) -> Result<(), S
     if !allowed.is_empty() && !allowed.contains(&account.id) {
         let problem = format!("the credentials are of account {} ({})", account.id, account.arn);
         let hint = format!("`accounts:` in config/ocelot.yaml allows {}; use their profile", allowed.join(", "));
-        return Err(Stop::environment(problem).hint(hint));
+        return Err(Stop::environment(code::CREDENTIALS, problem).hint(hint));
     }
     let foreign = |region: &&str| Partition::of_region(region).name != account.partition;
     let foreign: BTreeSet<&str> = due.iter().map(|publish| publish.region.as_str()).filter(foreign).collect();
@@ -119,7 +120,8 @@ fn fits(account: &Account, allowed: &[String], due: &[&Publish]) -> Result<(), S
     let regions = foreign.into_iter().collect::<Vec<_>>().join(", ");
     let problem =
         format!("account {} is in partition `{}`, which does not have {regions}", account.id, account.partition);
-    Err(Stop::environment(problem).hint("publish to each partition with its own credentials and `--region`"))
+    Err(Stop::environment(code::CREDENTIALS, problem)
+        .hint("publish to each partition with its own credentials and `--region`"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::clock::Clock;
+use crate::base::code::{self, Code};
 use crate::cli::args::{Common, OutputForm};
 use crate::cli::exit::Stop;
 use crate::report::github::command::{annotate, neutral};
@@ -52,7 +53,7 @@ impl Process {
         let trust_any_owner = self.env.get(TRUST_CACHE).is_some_and(|value| value == "1");
         let new = CacheOptions::new(self.user_cache().join("store"), today);
         let options = CacheOptions { access, scratch, trust_any_owner, ..new };
-        Cache::open(Arc::new(RealFs), options).map_err(Stop::environment)
+        Cache::open(Arc::new(RealFs), options).map_err(|error| Stop::environment(code::CACHE_UNUSABLE, error))
     }
 }
 
@@ -69,8 +70,25 @@ impl Process {
         if self.common.output == OutputForm::Github {
             text.push_str(&annotate(&stop.annotations));
         }
+        text.push_str(&self.where_more_is(&stop.codes));
         // A reader that went away wants no more of it.
         std::io::stderr().lock().write_all(text.as_bytes()).ok();
+    }
+
+    /// How to read more of these problems: for a person at a terminal alone, elsewhere it would only be one more line.
+    fn where_more_is(&self, codes: &[Code]) -> String {
+        use std::io::IsTerminal;
+        const MOST: usize = 4;
+        if self.common.output != OutputForm::Human || !std::io::stderr().is_terminal() {
+            return String::new();
+        }
+        let mut shown: Vec<String> = Vec::new();
+        for code in codes.iter().map(Code::to_string) {
+            if shown.len() < MOST && !shown.contains(&code) {
+                shown.push(code);
+            }
+        }
+        if shown.is_empty() { String::new() } else { format!("for more: ocelot explain {}\n", shown.join(" ")) }
     }
 
     /// Where a project stands in the repository that GitHub Actions works in: empty, or ending in `/`.

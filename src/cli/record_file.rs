@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::compare::NodeState;
 use crate::action::manifest::read_fields;
 use crate::action::result::ActionResult;
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::cli::exit::Stop;
 use crate::cli::workspace::Workspace;
@@ -70,10 +71,9 @@ impl RecordFile {
             let is_open = |dep: &NodeId| session.known[dep.index()].is_none() && does_work(session.graph.node(*dep));
             let enters = node.edges.iter().filter(|edge| edge.role.enters_digest());
             let open = enters.map(|edge| edge.to).find(is_open);
-            let evaluation = workspace
-                .session
-                .evaluate(id, open, false)
-                .map_err(|problem| Stop::environment(format!("`{}` cannot be recorded: {problem}", node.name)))?;
+            let evaluation = workspace.session.evaluate(id, open, false).map_err(|problem| {
+                Stop::environment(code::RECORD_FILE, format!("`{}` cannot be recorded: {problem}", node.name))
+            })?;
             let result = match &workspace.session.known[id.index()] {
                 Some(Known::Done(result)) => Some(result.as_ref()),
                 _ => None,
@@ -91,7 +91,7 @@ impl RecordFile {
         let pipeline = workspace.session.graph.name.clone();
         let whole = Self { format: FORMAT, ocelot: env!("CARGO_PKG_VERSION").to_owned(), pipeline, nodes };
         let failed = |error: &dyn std::fmt::Display| {
-            Stop::environment(format!("cannot write the record {}: {error}", file.display()))
+            Stop::environment(code::RECORD_FILE, format!("cannot write the record {}: {error}", file.display()))
         };
         let text = serde_json::to_string_pretty(&whole).map_err(|error| failed(&error))?;
         atomic::write(file, (text + "\n").as_bytes(), false).map_err(|error| failed(&error))
@@ -103,16 +103,19 @@ impl RecordFile {
     /// If it is none.
     pub(in crate::cli) fn read(file: &Path) -> Result<Self, Stop> {
         let shown = file.display();
-        let text =
-            std::fs::read_to_string(file).map_err(|error| Stop::usage(format!("cannot read {shown}: {error}")))?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Stop::usage(code::RECORD_FILE, format!("cannot read {shown}: {error}")))?;
         let whole: Self = serde_json::from_str(&text).map_err(|error| {
-            Stop::usage(format!("{shown} is no record of a run: {error}"))
+            Stop::usage(code::RECORD_FILE, format!("{shown} is no record of a run: {error}"))
                 .hint("`ocelot plan --record FILE` and `ocelot run --record FILE` write one")
         })?;
         if whole.format != FORMAT {
             let format = whole.format;
-            return Err(Stop::usage(format!("{shown} has format {format}, which this version does not read"))
-                .hint(format!("write it with the same version of ocelot; it was written by {}", whole.ocelot)));
+            return Err(Stop::usage(
+                code::RECORD_FILE,
+                format!("{shown} has format {format}, which this version does not read"),
+            )
+            .hint(format!("write it with the same version of ocelot; it was written by {}", whole.ocelot)));
         }
         Ok(whole)
     }

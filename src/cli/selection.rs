@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::code;
 use crate::cli::args::SelectArgs;
 use crate::cli::exit::Stop;
 use crate::cli::process::Process;
@@ -51,7 +52,9 @@ pub(in crate::cli) fn parse_sets(given: &[String]) -> Result<Sets, Stop> {
     let mut sets = Sets::new();
     for set in given {
         let Some((name, value)) = set.split_once('=') else {
-            return Err(Stop::usage(format!("`--set {set}` has no `=`")).hint("write `--set NAME=VALUE`"));
+            return Err(
+                Stop::usage(code::BAD_ARGUMENT, format!("`--set {set}` has no `=`")).hint("write `--set NAME=VALUE`")
+            );
         };
         sets.entry(name.to_owned()).or_default().push(value.to_owned());
     }
@@ -66,7 +69,7 @@ pub(in crate::cli) fn select(process: &Process, args: &SelectArgs) -> Result<Sel
     let dir = &process.dir;
     let last = LastRun::read(dir);
     let sets = parse_sets(&args.set)?;
-    let usage = |error: find::FindError| Stop::usage(error);
+    let usage = |error: find::FindError| Stop::usage(code::NO_PIPELINE, error);
     let located = |file: &Path| find::locate(file).map_err(usage);
     if let Some(name) = &args.pipeline {
         let file = find::as_pipeline(dir, name).ok_or_else(|| usage(find::unknown(dir, name)))?;
@@ -83,7 +86,7 @@ pub(in crate::cli) fn select(process: &Process, args: &SelectArgs) -> Result<Sel
             if let Some(last) = also_target {
                 let message =
                     format!("`{first}` is a pipeline, and a node of `{}`, which was last run here", last.pipeline);
-                return Err(Stop::usage(message).hint(format!(
+                return Err(Stop::usage(code::NO_PIPELINE, message).hint(format!(
                     "write `-p {first}` for the pipeline, or `-p {} {first}` for the node",
                     last.pipeline
                 )));

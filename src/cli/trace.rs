@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::base::code;
 use crate::cli::exit::Stop;
 use crate::cli::process::Process;
 use crate::event::account::Account;
@@ -23,8 +24,9 @@ impl TraceFile {
     /// If it cannot be made.
     pub(in crate::cli) fn create(process: &Process, name: &str) -> Result<Self, Stop> {
         let path = process.dir.join(name);
-        let file = File::create(&path)
-            .map_err(|error| Stop::environment(format!("cannot write the trace to {}: {error}", path.display())))?;
+        let file = File::create(&path).map_err(|error| {
+            Stop::environment(code::CANNOT_WRITE, format!("cannot write the trace to {}: {error}", path.display()))
+        })?;
         Ok(Self { file, path })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::code;
 use crate::base::diag::{self, Diagnostic};
 use crate::base::id::NodeId;
 use crate::cli::exit::{Exit, Stop};
@@ -158,7 +159,7 @@ impl<'a> Check<'a> {
             };
             let near: Vec<String> = near.iter().map(short).collect();
             let own = k.components.as_ref().map(|folder| format!(" and the files of `{folder}`"));
-            let problem = Diagnostic::error(format!("unknown build tag `{tag}`"))
+            let problem = Diagnostic::error(code::UNKNOWN_BUILD_TAG, format!("unknown build tag `{tag}`"))
                 .label(at, "no `//go:build` line has this tag")
                 .note(format!("looked for in the sources `{}`{}", clone.repo, own.unwrap_or_default()));
             let problem = match near.as_slice() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::base::code;
 use crate::base::digest::BlobDigest;
 use crate::base::id::NodeId;
 use crate::cli::exit::{Exit, Stop};
@@ -106,8 +107,9 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     let root = selection.pipeline.root.clone();
     let state = StateDir::new(&root);
     let key = snapshot_key(process, &selection);
-    let looker = Looker::new(&root, now_ns)
-        .map_err(|error| Stop::environment(format!("cannot open the project {}: {error}", root.display())))?;
+    let looker = Looker::new(&root, now_ns).map_err(|error| {
+        Stop::environment(code::SYSTEM, format!("cannot open the project {}: {error}", root.display()))
+    })?;
     let table = state.read_table();
     let fast = uses_fast_path(process);
     let stored = table.is_some().then(|| Stored::open(&state.snapshot(&key), &key)).flatten();
@@ -271,7 +273,7 @@ pub(in crate::cli) fn open_to_read(process: &Process, selection: Selection) -> R
         OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], as_is: &[], options };
     match open(process, request)? {
         Opened::Session(workspace) => Ok(workspace),
-        Opened::Null(_) => Err(Stop::new(Exit::Internal, "BUG: a null answer where none was allowed")),
+        Opened::Null(_) => Err(Stop::new(code::INTERNAL, Exit::Internal, "BUG: a null answer where none was allowed")),
     }
 }
 
@@ -371,7 +373,7 @@ fn carry_memory(old: Option<Compiled>, loaded: &Loaded) -> Vec<NodeMemory> {
 
 /// A target that names nothing is a mistake on the command line.
 pub(in crate::cli) fn select_stop(error: SelectError) -> Stop {
-    Stop::usage(error)
+    Stop::usage(code::NO_TARGET, error)
 }
 
 impl Workspace {

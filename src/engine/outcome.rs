@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::event::{Counts, Failure};
 use crate::exec::api::Prepared;
@@ -48,5 +49,5 @@ pub(in crate::engine) fn lost_again(name: &str) -> Failure {
         "what `{name}` made was lost again and again: neither the cache folder nor `.ocelot/tmp` can hold it; \
          make room on the disk, or set XDG_CACHE_HOME to a folder that can be written"
     );
-    Failure { message, environment: true, ..Failure::default() }
+    Failure { environment: true, ..Failure::new(code::RESULT_LOST, message) }
 }

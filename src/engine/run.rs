@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::action::result::ActionResult;
 use crate::action::verdict::{Decision, Reason, Verdict};
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::engine::evaluate::Evaluation;
 use crate::engine::lock_key::lock_folder;
@@ -153,7 +154,7 @@ impl Run<'_> {
         let mut evaluation = match self.session.evaluate(id, None, false) {
             Ok(evaluation) => evaluation,
             Err(problem) => {
-                let failure = Failure { message: problem.to_string(), ..Failure::default() };
+                let failure = Failure::new(code::INPUT_UNREADABLE, problem.to_string());
                 return self.end_failed(id, failure, 0);
             }
         };
@@ -170,7 +171,7 @@ impl Run<'_> {
             }
             Verdict::Skip if evaluation.decision.reason.failure().is_some() => {
                 let message = evaluation.decision.reason.failure().unwrap_or_default().to_owned();
-                self.end_failed(id, Failure { message, ..Failure::default() }, 0);
+                self.end_failed(id, Failure::new(code::NOT_AS_IS, message), 0);
             }
             Verdict::Skip => {
                 let why = evaluation.decision.reason.to_string();

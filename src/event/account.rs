@@ -176,6 +176,7 @@ impl EventSink for Accounting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::code;
     use crate::event::Failure;
 
     fn working(node: &str, attempt: u32, worker: u32) -> Event {
@@ -201,7 +202,7 @@ mod tests {
             working("c", 1, 1),
             ended("a", Ended::Ran, None),
             ended("b", Ended::Ran, None),
-            ended("c", Ended::Failed, Some(Failure { message: "no\nmore".into(), ..Failure::default() })),
+            ended("c", Ended::Failed, Some(Failure::new(code::NODE_INVALID, "no\nmore"))),
         ]);
         let [a, b, c] = &account.spans[..] else { panic!("{:?}", account.spans) };
         assert!(a.end_us <= b.start_us && b.start_us <= b.end_us, "{a:?} {b:?}");

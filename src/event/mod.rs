@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::manifest::FieldChange;
 use crate::action::verdict::{Reason, Verdict};
+use crate::base::code::Code;
 use crate::event::summary::Summary;
 use crate::sched::machine::End;
 
@@ -72,6 +73,8 @@ pub enum Event {
     },
     /// Something a person should know.
     Warning {
+        /// What kind of problem it is.
+        code: Code,
         /// The node it is about, if any.
         #[serde(skip_serializing_if = "Option::is_none")]
         node: Option<String>,
@@ -118,8 +121,10 @@ impl From<End> for Ended {
 }
 
 /// What went wrong with a node.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Failure {
+    /// What kind of problem it is.
+    pub code: Code,
     /// In one sentence.
     pub message: String,
     /// The command, ready to paste in a shell that is in `folder`.
@@ -138,6 +143,22 @@ pub struct Failure {
     pub changed: Vec<FieldChange>,
     /// Whether the world rather than the node is to blame: a missing tool, a network.
     pub environment: bool,
+}
+
+impl Failure {
+    /// With a code and one sentence, and nothing more to say.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            command: None,
+            folder: None,
+            tail: Vec::new(),
+            log: None,
+            changed: Vec::new(),
+            environment: false,
+        }
+    }
 }
 
 /// The counters of a run.

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::action::manifest::Manifest;
 use crate::action::result::{ActionResult, Content, Discovered, Output};
 use crate::base::clock::Clock;
+use crate::base::code::{self, Code};
 use crate::base::id::NodeId;
 use crate::exec::printed::Following;
 use crate::exec::registries::Registries;
@@ -236,6 +237,25 @@ pub enum WorkError {
 }
 
 impl WorkError {
+    /// What kind of problem it is, for a node of the kind with this key.
+    pub fn code(&self, kind: &str) -> Code {
+        match (self, kind) {
+            (Self::Internal(_), _) => code::INTERNAL,
+            (Self::Cancelled, _) => code::INTERRUPTED,
+            (Self::TimedOut, _) => code::TIMED_OUT,
+            (Self::NeedsProducer(_), _) => code::RESULT_LOST,
+            (Self::Io { .. }, _) => code::NODE_IO,
+            (Self::Invalid(_) | Self::Environment(_), "publish") => code::PUBLISH_FAILED,
+            (Self::Invalid(_) | Self::Environment(_), "release") => code::RELEASE_FAILED,
+            (Self::Environment(_), _) => code::NODE_ENVIRONMENT,
+            (Self::Command { .. } | Self::Invalid(_), "overlay" | "build" | "package") => code::BUILD_FAILED,
+            (Self::Command { .. } | Self::Invalid(_), "check") => code::LAYER_BROKEN,
+            (Self::Invalid(_), "clone" | "resolve") => code::SOURCE_FAILED,
+            (Self::Command { .. }, _) => code::COMMAND_FAILED,
+            (Self::Invalid(_), _) => code::NODE_INVALID,
+        }
+    }
+
     /// The same error with its texts changed.
     pub fn map_text(self, change: impl Fn(&str) -> String) -> Self {
         match self {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::id::{NodeId, PoolId};
 use crate::base::suggest;
@@ -120,7 +121,7 @@ fn kind_keys<'a>(pipeline: &'a Pipeline, errors: &mut Vec<Diagnostic>) -> BTreeM
         let at = pipeline.span(name);
         if name.is_empty() || name.contains(|c: char| !(c.is_alphanumeric() || "-_.".contains(c))) {
             errors.push(
-                Diagnostic::error(format!("`{name}` cannot be the name of a node"))
+                Diagnostic::error(code::NODE_NAME, format!("`{name}` cannot be the name of a node"))
                     .label(at, "letters, digits, `-`, `_` and `.` only"),
             );
         }
@@ -131,7 +132,10 @@ fn kind_keys<'a>(pipeline: &'a Pipeline, errors: &mut Vec<Diagnostic>) -> BTreeM
             Err(error) => errors.push(error),
         }
         if node.exec.as_ref().is_some_and(|exec| exec.command.is_empty()) {
-            errors.push(Diagnostic::error(format!("node `{name}` has an empty command")).label(at, "nothing to run"));
+            errors.push(
+                Diagnostic::error(code::EMPTY_COMMAND, format!("node `{name}` has an empty command"))
+                    .label(at, "nothing to run"),
+            );
         }
     }
     kinds
@@ -148,7 +152,7 @@ fn check_references(pipeline: &Pipeline, kinds: &BTreeMap<&str, &'static str>, e
                 match kinds.get(target.value.as_str()) {
                     None if pipeline.file.nodes.contains_key(&target.value) => {}
                     None => {
-                        let error = Diagnostic::error(format!("unknown node `{}`", target.value))
+                        let error = Diagnostic::error(code::UNKNOWN_NODE, format!("unknown node `{}`", target.value))
                             .label(target.span, format!("named by `{}` of `{name}`", field.name));
                         errors.push(match suggest::closest(&target.value, kinds.keys().copied()) {
                             Some(near) => error.help(format!("did you mean `{near}`?")),
@@ -156,8 +160,11 @@ fn check_references(pipeline: &Pipeline, kinds: &BTreeMap<&str, &'static str>, e
                         });
                     }
                     Some(found) if !accepted.is_empty() && !accepted.contains(found) => errors.push(
-                        Diagnostic::error(format!("`{}` of a `{kind}` cannot be a `{found}` node", field.name))
-                            .label(target.span, format!("expected a {} node", accepted.join(" or "))),
+                        Diagnostic::error(
+                            code::WRONG_KIND,
+                            format!("`{}` of a `{kind}` cannot be a `{found}` node", field.name),
+                        )
+                        .label(target.span, format!("expected a {} node", accepted.join(" or "))),
                     ),
                     Some(_) => {}
                 }
@@ -173,14 +180,14 @@ fn pool_of(node: &NodeFile, pools: &[Pool], errors: &mut Vec<Diagnostic>) -> Opt
         Some(at) if pools[at].depth > 0 => Some(PoolId::from_index(at)),
         Some(_) => {
             errors.push(
-                Diagnostic::error(format!("pool `{}` has depth 0", name.value))
+                Diagnostic::error(code::EMPTY_POOL, format!("pool `{}` has depth 0", name.value))
                     .label(name.span, "nothing could run")
                     .help(format!("let at least one run: `pools: {{{}: 1}}`", name.value)),
             );
             None
         }
         None => {
-            let error = Diagnostic::error(format!("unknown pool `{}`", name.value))
+            let error = Diagnostic::error(code::UNKNOWN_POOL, format!("unknown pool `{}`", name.value))
                 .label(name.span, "not declared under `pools:`");
             errors.push(match suggest::closest(&name.value, pools.iter().map(|pool| pool.name.as_str())) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
@@ -239,7 +246,7 @@ impl Join {
                     if !own_axes.contains(&axis.value) || !target.axes.contains(&axis.value) {
                         let both: Vec<&str> =
                             own_axes.iter().filter(|own| target.axes.contains(own)).map(String::as_str).collect();
-                        let error = Diagnostic::error(format!("cannot join on `{}`", axis.value))
+                        let error = Diagnostic::error(code::BAD_JOIN, format!("cannot join on `{}`", axis.value))
                             .label(axis.span, format!("not an axis of this node and of `{}`", reference.node.value));
                         return Err(match (suggest::closest(&axis.value, both.iter().copied()), both.as_slice()) {
                             (Some(near), _) => error.did_you_mean(Some(near)),
@@ -255,9 +262,12 @@ impl Join {
             && let Some(open) = target.axes.iter().find(|axis| !joined.contains(axis))
         {
             let name = &reference.node.value;
-            return Err(Diagnostic::error(format!("`{field}` takes one instance, but `{name}` has one per `{open}`"))
-                .label(reference.node.span, format!("axis `{open}` does not join"))
-                .help(format!("add `{open}` to `for:` of this node")));
+            return Err(Diagnostic::error(
+                code::ONE_INSTANCE,
+                format!("`{field}` takes one instance, but `{name}` has one per `{open}`"),
+            )
+            .label(reference.node.span, format!("axis `{open}` does not join"))
+            .help(format!("add `{open}` to `for:` of this node")));
         }
         let position = |axes: &[String], axis: &String| axes.iter().position(|a| a == axis).unwrap_or(0);
         let own = joined.iter().map(|axis| position(own_axes, axis)).collect();
@@ -297,7 +307,8 @@ fn check_defaults(file: &PipelineFile, graph: &Graph) -> Result<(), Vec<Diagnost
     for target in &file.default.items {
         let base = target.value.split('[').next().unwrap_or_default();
         if !file.nodes.contains_key(base) {
-            let error = Diagnostic::error(format!("unknown node `{base}`")).label(target.span, "named by `default:`");
+            let error = Diagnostic::error(code::DEFAULT_TARGET, format!("unknown node `{base}`"))
+                .label(target.span, "named by `default:`");
             errors.push(match suggest::closest(base, file.nodes.keys().map(String::as_str)) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error,
@@ -305,7 +316,9 @@ fn check_defaults(file: &PipelineFile, graph: &Graph) -> Result<(), Vec<Diagnost
         } else if !graph.absent.contains_key(base)
             && let Err(problem) = crate::graph::select::select_one(graph, &target.value)
         {
-            errors.push(Diagnostic::error(problem.to_string()).label(target.span, "named by `default:`"));
+            errors.push(
+                Diagnostic::error(code::DEFAULT_TARGET, problem.to_string()).label(target.span, "named by `default:`"),
+            );
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, quoted};
 use crate::base::suggest;
 use crate::graph::elsewhere::Elsewhere;
@@ -91,17 +92,23 @@ fn find_absent<'a>(
                     ParamValue::Unknown { message, .. } => message.clone(),
                 };
                 errors.push(
-                    Diagnostic::error(format!("`when: {}` needs a parameter that is `true` or `false`", when.value))
-                        .label(when.span, value),
+                    Diagnostic::error(
+                        code::NOT_BOOLEAN,
+                        format!("`when: {}` needs a parameter that is `true` or `false`", when.value),
+                    )
+                    .label(when.span, value),
                 );
             }
             None if when.value == "true" || when.value == "false" => errors.push(
-                Diagnostic::error(format!("`when:` takes the name of a parameter, not `{}`", when.value))
-                    .label(when.span, "expected a name")
-                    .help("leave `when:` out, or declare a parameter and name it here"),
+                Diagnostic::error(
+                    code::NOT_BOOLEAN,
+                    format!("`when:` takes the name of a parameter, not `{}`", when.value),
+                )
+                .label(when.span, "expected a name")
+                .help("leave `when:` out, or declare a parameter and name it here"),
             ),
             None => {
-                let error = Diagnostic::error(format!("unknown parameter `{}`", when.value))
+                let error = Diagnostic::error(code::UNKNOWN_PARAM, format!("unknown parameter `{}`", when.value))
                     .label(when.span, "`when:` names a boolean parameter");
                 errors.push(match suggest::closest(&when.value, params.keys().map(String::as_str)) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
@@ -138,13 +145,14 @@ fn axes_of(file: &NodeFile, params: &Params) -> Result<Axes, Vec<Diagnostic>> {
         let name = &axis.value;
         if axes.contains(name) {
             errors.push(
-                Diagnostic::error(format!("axis `{name}` stands twice in `for:`")).label(axis.span, "again here"),
+                Diagnostic::error(code::AXIS_VALUES, format!("axis `{name}` stands twice in `for:`"))
+                    .label(axis.span, "again here"),
             );
             continue;
         }
         match params.get(name) {
             Some(ParamValue::List(values)) if values.is_empty() => errors.push(
-                Diagnostic::error(format!("axis `{name}` has no values"))
+                Diagnostic::error(code::AXIS_VALUES, format!("axis `{name}` has no values"))
                     .label(axis.span, "one instance per value would be no instance")
                     .help(format!("set it: `--set {name}=VALUE`")),
             ),
@@ -159,16 +167,23 @@ fn axes_of(file: &NodeFile, params: &Params) -> Result<Axes, Vec<Diagnostic>> {
                 lists.push(unique);
             }
             Some(ParamValue::Text(_)) => errors.push(
-                Diagnostic::error(format!("parameter `{name}` is not a list, so it cannot be an axis"))
-                    .label(axis.span, "an axis needs a list parameter")
-                    .help(format!("write its default as a list: `{name}: {{default: [VALUE]}}`")),
+                Diagnostic::error(
+                    code::UNKNOWN_AXIS,
+                    format!("parameter `{name}` is not a list, so it cannot be an axis"),
+                )
+                .label(axis.span, "an axis needs a list parameter")
+                .help(format!("write its default as a list: `{name}: {{default: [VALUE]}}`")),
             ),
             Some(ParamValue::Unknown { message, help }) => {
-                errors.push(Diagnostic::error(message).label(axis.span, "needed for this axis").help(help));
+                errors.push(
+                    Diagnostic::error(code::PARAM_WITHOUT_VALUE, message)
+                        .label(axis.span, "needed for this axis")
+                        .help(help),
+                );
             }
             None => {
-                let error =
-                    Diagnostic::error(format!("unknown axis `{name}`")).label(axis.span, "an axis is a list parameter");
+                let error = Diagnostic::error(code::UNKNOWN_AXIS, format!("unknown axis `{name}`"))
+                    .label(axis.span, "an axis is a list parameter");
                 errors.push(match suggest::closest(name, params.keys().map(String::as_str)) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help(format!("declare it: `params: {{{name}: {{default: [VALUE]}}}}`")),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::base::aws_id::{TableName, is_account, is_organization};
+use crate::base::code;
 use crate::base::diag::{Diagnostic, Span, quoted};
 use crate::base::rel_path;
 use crate::base::suggest;
@@ -127,7 +128,7 @@ fn expand_clone(k: &CloneFile, scope: &Scope<'_>, around: &dyn Surroundings, pro
     let found = scope.text(&k.repo).and_then(|repo| {
         let source = around.source(&repo, &reference, &paths, k.repo.span)?;
         if !is_named && !matches!(source, Source::Plain(_)) {
-            return Err(Diagnostic::error("a repository needs a `ref:`")
+            return Err(Diagnostic::error(code::MISSING_REF, "a repository needs a `ref:`")
                 .label(k.repo.span, "which commit?")
                 .help("name a branch, a tag or a commit id"));
         }
@@ -145,7 +146,7 @@ fn expand_exec(file: &ExecFile, scope: &Scope<'_>, problems: &mut Problems) -> E
     for (i, word) in file.command.iter().enumerate() {
         if i > 0 && reads_names(&word.value) && is_script(&command) {
             problems.0.push(
-                Diagnostic::error("`${}` inside the script of a shell")
+                Diagnostic::error(code::SCRIPT_SUBSTITUTION, "`${}` inside the script of a shell")
                     .label(word.span, "a value would be read as code")
                     .help("pass the value by `env`, and read it in the script as `\"$NAME\"`"),
             );
@@ -154,22 +155,25 @@ fn expand_exec(file: &ExecFile, scope: &Scope<'_>, problems: &mut Problems) -> E
         command.extend(problems.keep(scope.elements(word)));
     }
     if let Some(program) = file.command.first().filter(|_| command.first().is_some_and(String::is_empty)) {
-        problems.0.push(Diagnostic::error("the program has no name").label(program.span, "nothing to run"));
+        problems.0.push(
+            Diagnostic::error(code::EMPTY_COMMAND, "the program has no name").label(program.span, "nothing to run"),
+        );
     }
     for (name, value) in file.env.iter().filter(|(name, _)| !is_variable(name)) {
-        let error = Diagnostic::error(format!("{} cannot be the name of a variable", quoted(name)));
+        let error =
+            Diagnostic::error(code::VARIABLE_NAME, format!("{} cannot be the name of a variable", quoted(name)));
         problems.0.push(error.label(value.span, "in `env`, with this value"));
     }
     for output in file.outputs.items.iter().chain(&file.stdout).filter(|output| output.value.contains('*')) {
         problems.0.push(
-            Diagnostic::error(format!("the output {} is a glob", quoted(&output.value)))
+            Diagnostic::error(code::OUTPUT_PLACE, format!("the output {} is a glob", quoted(&output.value)))
                 .label(output.span, "outputs are declared by name")
                 .help("name every file, or a folder of their own with a `/` at its end: then all that is in it counts"),
         );
     }
     if let Some(stdout) = file.stdout.as_ref().filter(|stdout| stdout.value.ends_with('/')) {
         problems.0.push(
-            Diagnostic::error("standard output cannot go to a folder")
+            Diagnostic::error(code::OUTPUT_PLACE, "standard output cannot go to a folder")
                 .label(stdout.span, "a `/` at the end means a folder")
                 .help("name a file"),
         );
@@ -205,13 +209,16 @@ fn check_variable(name: &Text, field: &str) -> Result<(), Diagnostic> {
     let upper = name.value.to_uppercase();
     let secret = ["TOKEN", "SECRET", "PASSWORD", "CREDENTIAL"].iter().find(|word| upper.contains(**word));
     if let (Some(word), "pass-env") = (secret, field) {
-        return Err(Diagnostic::error(format!("`{}` looks like a secret", name.value))
+        return Err(Diagnostic::error(code::SECRET_PASSED, format!("`{}` looks like a secret", name.value))
             .label(name.span, format!("its value would enter keys and records, and the name has `{word}`"))
             .help("name it under `secret-env:`, which keeps the value out of every key, log and record"));
     }
     if !is_variable(&name.value) {
-        return Err(Diagnostic::error(format!("`{}` cannot be the name of a variable", name.value))
-            .label(name.span, format!("in `{field}`")));
+        return Err(Diagnostic::error(
+            code::VARIABLE_NAME,
+            format!("`{}` cannot be the name of a variable", name.value),
+        )
+        .label(name.span, format!("in `{field}`")));
     }
     Ok(())
 }
@@ -231,12 +238,13 @@ fn expand_publish(k: &PublishFile, scope: &Scope<'_>, around: &dyn Surroundings,
     if !table.is_empty() && TableName::parse(&table).is_none() {
         let at = k.table.as_ref().unwrap_or(&k.region).span;
         let label = "expected NAME@REGION, such as ocelot-layers@us-east-1";
-        problems.0.push(Diagnostic::error(format!("`{table}` names no table")).label(at, label));
+        problems.0.push(Diagnostic::error(code::PUBLISH_PLACE, format!("`{table}` names no table")).label(at, label));
     }
     if registry != "aws" && registry.strip_prefix("directory:").is_none_or(str::is_empty) {
         let at = k.registry.as_ref().unwrap_or(&k.region).span;
         problems.0.push(
-            Diagnostic::error(format!("unknown registry `{registry}`")).label(at, "expected `aws` or `directory:PATH`"),
+            Diagnostic::error(code::PUBLISH_PLACE, format!("unknown registry `{registry}`"))
+                .label(at, "expected `aws` or `directory:PATH`"),
         );
     }
     let accounts = ids(&k.accounts, is_account, "an AWS account: 12 digits, in quotes", scope, problems);
@@ -269,7 +277,7 @@ fn ids(
     for text in &texts.items {
         for id in problems.keep(scope.elements(text)) {
             if !has_form(&id) {
-                let problem = Diagnostic::error(format!("`{id}` cannot be shared with"));
+                let problem = Diagnostic::error(code::SHARE_ID, format!("`{id}` cannot be shared with"));
                 problems.0.push(problem.label(text.span, format!("expected {form}")));
             }
             all.push(id);
@@ -294,7 +302,7 @@ fn check_choice(value: &str, at: Span, what: &str, choices: &[&str]) -> Result<S
     if choices.contains(&value) {
         return Ok(value.to_owned());
     }
-    let error = Diagnostic::error(format!("unknown {what} `{value}`"))
+    let error = Diagnostic::error(code::UNKNOWN_VALUE, format!("unknown {what} `{value}`"))
         .label(at, format!("expected one of: {}", choices.join(", ")));
     Err(match suggest::closest(value, choices.iter().copied()) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
@@ -311,7 +319,7 @@ fn sorted(mut list: Vec<String>) -> Vec<String> {
 /// A path inside the project, normalised.
 fn normal(value: &str, at: Span) -> Result<String, Diagnostic> {
     rel_path::normalise(value).map_err(|problem| {
-        Diagnostic::error(format!("`{value}` is not a path inside the project"))
+        Diagnostic::error(code::OUTSIDE_PROJECT, format!("`{value}` is not a path inside the project"))
             .label(at, problem)
             .help("paths are relative to the project root and stay inside it")
     })

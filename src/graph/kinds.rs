@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, Span};
 use crate::graph::node::{Resolve, Source};
 use crate::spec::pipeline::NodeFile;
@@ -134,11 +135,14 @@ pub fn kind_key(name: &str, file: &NodeFile, at: Span) -> Result<&'static str, D
     let present: Vec<&'static str> = keys.iter().filter(|(_, present)| *present).map(|(key, _)| *key).collect();
     match present[..] {
         [kind] => Ok(kind),
-        [] => Err(Diagnostic::error(format!("node `{name}` has no kind"))
+        [] => Err(Diagnostic::error(code::NO_KIND, format!("node `{name}` has no kind"))
             .label(at, "does nothing")
             .help(format!("add one of: {}", keys.map(|(key, _)| key).join(", ")))),
-        _ => Err(Diagnostic::error(format!("node `{name}` has several kinds: {}", present.join(", ")))
-            .label(at, "a node does one thing")
-            .help("split it into one node per kind")),
+        _ => Err(Diagnostic::error(
+            code::SEVERAL_KINDS,
+            format!("node `{name}` has several kinds: {}", present.join(", ")),
+        )
+        .label(at, "a node does one thing")
+        .help("split it into one node per kind")),
     }
 }

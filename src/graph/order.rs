@@ -8,6 +8,7 @@ use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
+use crate::base::code;
 use crate::base::diag::Diagnostic;
 use crate::graph::build::{Draft, finish};
 use crate::graph::node::Node;
@@ -62,7 +63,8 @@ fn cycles(graph: &DiGraph<(), ()>, drafts: &[Draft<'_>]) -> Vec<Diagnostic> {
         .map(|cycle| {
             let names: Vec<&str> =
                 cycle.iter().chain(cycle.first()).map(|node| drafts[*node].node.name.as_str()).collect();
-            let error = Diagnostic::error(format!("the nodes depend on each other: {}", names.join(" -> ")));
+            let error =
+                Diagnostic::error(code::CYCLE, format!("the nodes depend on each other: {}", names.join(" -> ")));
             let ways = cycle.iter().zip(cycle.iter().cycle().skip(1)).map(|(from, to)| (&drafts[*from], *to));
             let error = ways.take(MOST_SHOWN).enumerate().fold(error, |error, (position, (from, to))| {
                 let role = from.edges.iter().find(|(id, _)| *id == to).map(|(_, role)| role);

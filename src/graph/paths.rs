@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use crate::base::code;
 use crate::base::diag::Diagnostic;
 use crate::base::rel_path;
 use crate::graph::build::Draft;
@@ -40,7 +41,7 @@ pub(in crate::graph) fn check_and_join(
         for output in draft.node.outputs() {
             if output == "./" {
                 errors.push(
-                    Diagnostic::error("the whole project cannot be an output")
+                    Diagnostic::error(code::OUTPUT_PLACE, "the whole project cannot be an output")
                         .label(places::of_output(draft, output), "the old output is removed before each run")
                         .help("name the folder or the files that the node makes"),
                 );
@@ -58,7 +59,7 @@ pub(in crate::graph) fn check_and_join(
             if let Some((parent, other)) = found.into_iter().flatten().next() {
                 let (inner, outer) = (&drafts[*position], &drafts[*other]);
                 errors.push(
-                    Diagnostic::error(format!("output `{output}` lies inside output `{parent}`"))
+                    Diagnostic::error(code::OUTPUT_INSIDE, format!("output `{output}` lies inside output `{parent}`"))
                         .label(places::of_output(inner, output), format!("an output of `{}`", inner.node.name))
                         .secondary(
                             places::of_output(outer, parent),
@@ -82,7 +83,7 @@ pub(in crate::graph) fn check_and_join(
             && let Some((path, maker)) = made_elsewhere(&exec.inputs, program.as_deref(), &producers, &unmade)
         {
             errors
-                .push(Diagnostic::error(format!("`{path}` is not made in this run")).label(draft.span, "reads it").help(
+                .push(Diagnostic::error(code::NOT_MADE_HERE, format!("`{path}` is not made in this run")).label(draft.span, "reads it").help(
                 format!(
                     "node `{maker}` makes it only under other parameters; what an earlier run left there is no source"
                 ),
@@ -124,7 +125,7 @@ fn made_elsewhere<'a>(
 }
 
 fn twice(output: &str, first: &Draft<'_>, second: &Draft<'_>) -> Diagnostic {
-    let error = Diagnostic::error(format!("`{output}` is the output of two nodes"));
+    let error = Diagnostic::error(code::OUTPUT_TWICE, format!("`{output}` is the output of two nodes"));
     let (at, other) = (places::of_output(second, output), places::of_output(first, output));
     if at == other {
         let axis = second.scope.axes.last().map_or("arch", |(axis, _)| axis);
@@ -154,14 +155,13 @@ impl Problem {
                 } else {
                     format!("the input `{input}` lies in the output `{output}` of the same node")
                 };
-                Diagnostic::error(message)
+                Diagnostic::error(code::READS_OWN_OUTPUT, message)
                     .label(places::of_input(draft, &input), "read here")
                     .secondary(places::of_output(draft, &output), "written here")
                     .help("a node cannot read what it writes; give the result another path")
             }
-            Self::Glob(glob, why) => {
-                Diagnostic::error(format!("`{glob}` is not a glob")).label(places::of_input(draft, &glob), why)
-            }
+            Self::Glob(glob, why) => Diagnostic::error(code::BAD_GLOB, format!("`{glob}` is not a glob"))
+                .label(places::of_input(draft, &glob), why),
         }
     }
 }

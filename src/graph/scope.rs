@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::code;
 use crate::base::diag::Diagnostic;
 use crate::base::suggest;
 use crate::spec::value::{Text, Texts};
@@ -89,20 +90,27 @@ impl Scope<'_> {
             return Ok(text.value.clone());
         }
         let mut out = String::with_capacity(text.value.len());
-        let pieces = pieces(&text.value)
-            .map_err(|()| Diagnostic::error("`${` is not closed").label(text.span, "write `$${` for a literal `${`"))?;
+        let pieces = pieces(&text.value).map_err(|()| {
+            Diagnostic::error(code::UNCLOSED_NAME, "`${` is not closed")
+                .label(text.span, "write `$${` for a literal `${`")
+        })?;
         for piece in pieces {
             match piece {
                 Piece::Literal(literal) => out.push_str(literal),
                 Piece::Name(name) => match self.lookup(name) {
                     Some(Value::One(value)) => out.push_str(value),
                     Some(Value::Many(_)) => {
-                        return Err(Diagnostic::error(format!("`{name}` is a list, and one value is wanted here"))
-                            .label(text.span, "a list parameter goes into list fields, or into `for:`")
-                            .help(format!("add `for: [{name}]` to the node to make one instance per value")));
+                        return Err(Diagnostic::error(
+                            code::LIST_PARAM,
+                            format!("`{name}` is a list, and one value is wanted here"),
+                        )
+                        .label(text.span, "a list parameter goes into list fields, or into `for:`")
+                        .help(format!("add `for: [{name}]` to the node to make one instance per value")));
                     }
                     Some(Value::Unknown(message, help)) => {
-                        return Err(Diagnostic::error(message).label(text.span, "needed here").help(help));
+                        return Err(Diagnostic::error(code::PARAM_WITHOUT_VALUE, message)
+                            .label(text.span, "needed here")
+                            .help(help));
                     }
                     None => return Err(self.unknown(name, text)),
                 },
@@ -152,7 +160,7 @@ impl Scope<'_> {
         match self.text(text)?.as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
-            other => Err(Diagnostic::error(format!("expected `true` or `false`, found `{other}`"))
+            other => Err(Diagnostic::error(code::NOT_BOOLEAN, format!("expected `true` or `false`, found `{other}`"))
                 .label(text.span, "not a boolean")),
         }
     }
@@ -170,8 +178,8 @@ impl Scope<'_> {
 
     fn unknown(&self, name: &str, text: &Text) -> Diagnostic {
         let known = self.params.keys().map(String::as_str).chain(self.axes.iter().map(|(axis, _)| *axis));
-        let diagnostic =
-            Diagnostic::error(format!("unknown parameter `{name}`")).label(text.span, "no parameter of this name");
+        let diagnostic = Diagnostic::error(code::UNKNOWN_PARAM, format!("unknown parameter `{name}`"))
+            .label(text.span, "no parameter of this name");
         match suggest::closest(name, known) {
             Some(near) => diagnostic.help(format!("did you mean `${{{near}}}`?")),
             None => diagnostic.help(

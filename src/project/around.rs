@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, SourceMap, Span};
 use crate::base::suggest;
 use crate::graph::kinds::Surroundings;
@@ -203,7 +204,8 @@ impl Inner {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Found::Absent,
             Err(error) => {
-                self.problems.push(Diagnostic::error(format!("cannot read `{name}`: {error}")));
+                self.problems
+                    .push(Diagnostic::error(code::UNREADABLE_CONFIG, format!("cannot read `{name}`: {error}")));
                 return Found::Broken;
             }
         };
@@ -236,7 +238,7 @@ impl Inner {
 }
 
 fn missing_config(config: &str, at: Span) -> Diagnostic {
-    Diagnostic::error(format!("the collector config `{config}` does not exist"))
+    Diagnostic::error(code::MISSING_CONFIG, format!("the collector config `{config}` does not exist"))
         .label(at, "no such file")
         .help("a bare name is a file of config/examples")
 }
@@ -251,7 +253,7 @@ impl Surroundings for Around<'_> {
         let given = self.sets.get("upstream-repo").is_some_and(|values| values.iter().any(|value| value == repo));
         let context = LocationContext { project_root: self.root, allow_file_url: given };
         let location = SourceLocation::parse(repo, context).map_err(|error| {
-            Diagnostic::error(error.to_string())
+            Diagnostic::error(code::SOURCE_LOCATION, error.to_string())
                 .label(at, "no source can be taken from here")
                 .help("a source is `owner/name` on GitHub, a URL such as `https://...`, or a folder: `./path`")
         })?;
@@ -288,9 +290,12 @@ impl Surroundings for Around<'_> {
             // The file's own problems end the load; whatever stands here is not used.
             Found::Broken => return Ok(Resolve { distribution: name.to_owned(), ..Resolve::default() }),
             Found::Absent => {
-                return Err(Diagnostic::error(format!("the distributions file `{file}` does not exist"))
-                    .label(file_at, "needed for this distribution")
-                    .help("create it, or name another one with `distributions:` of the `resolve` node"));
+                return Err(Diagnostic::error(
+                    code::MISSING_CONFIG,
+                    format!("the distributions file `{file}` does not exist"),
+                )
+                .label(file_at, "needed for this distribution")
+                .help("create it, or name another one with `distributions:` of the `resolve` node"));
             }
         };
         let folded = distributions.resolve(name, at)?;
@@ -341,16 +346,18 @@ impl Surroundings for Around<'_> {
         match &inner.dependencies[name] {
             Found::Read(map) => Ok(map.clone()),
             Found::Broken => Ok(BTreeMap::new()),
-            Found::Absent => Err(Diagnostic::error(format!("the module map `{name}` does not exist"))
-                .label(at, "needed by this node")
-                .help("create it, or correct the path")),
+            Found::Absent => {
+                Err(Diagnostic::error(code::MISSING_CONFIG, format!("the module map `{name}` does not exist"))
+                    .label(at, "needed by this node")
+                    .help("create it, or correct the path"))
+            }
         }
     }
 
     fn region(&self, name: &str, at: Span) -> Result<(), Diagnostic> {
         self.with_regions(|regions| match regions {
             Some(file) if !file.regions.contains_key(name) => {
-                Err(Diagnostic::error(format!("unknown region `{name}`"))
+                Err(Diagnostic::error(code::UNKNOWN_REGION, format!("unknown region `{name}`"))
                     .label(at, format!("not in {REGIONS}"))
                     .did_you_mean(suggest::closest(name, file.regions.keys().map(String::as_str))))
             }

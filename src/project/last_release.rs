@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::base::code;
 use crate::base::diag::Diagnostic;
 use crate::layer::release::index::{Index, Version};
 use crate::spec::budget::Released;
@@ -17,12 +18,12 @@ pub(super) type LastRelease = BTreeMap<String, BTreeMap<String, Released>>;
 /// A file that is not there, or is no such index.
 pub(super) fn read(root: &Path, named: &Text) -> Result<LastRelease, Diagnostic> {
     let text = std::fs::read_to_string(root.join(&named.value)).map_err(|error| {
-        Diagnostic::error(format!("cannot read `{}`: {error}", named.value))
+        Diagnostic::error(code::LAST_RELEASE, format!("cannot read `{}`: {error}", named.value))
             .label(named.span, "layers over budget are to be compared with it")
             .help("download `index.json` of the last release to there, or take this line out")
     })?;
     let index = Index::parse(&text).map_err(|why| {
-        Diagnostic::error(format!("`{}`: {why}", named.value))
+        Diagnostic::error(code::LAST_RELEASE, format!("`{}`: {why}", named.value))
             .label(named.span, "layers over budget are to be compared with it")
             .help("it is the file `index.json` that `report` writes and `release` attaches")
     })?;

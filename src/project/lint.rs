@@ -4,6 +4,7 @@ mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::code;
 use crate::base::diag::{self, Diagnostic, SourceId, Span};
 use crate::graph::kinds::references;
 use crate::graph::node::{Kind, Source};
@@ -66,7 +67,7 @@ fn unused_params(loaded: &Loaded) -> Vec<Diagnostic> {
     });
     let unused = loaded.file.params.keys().filter(|name| !used.contains(*name));
     let warn = |name: &String| {
-        let warning = Diagnostic::warning(format!("nothing reads the parameter `{name}`")).code("unused-param");
+        let warning = Diagnostic::warning(code::UNUSED_PARAM, format!("nothing reads the parameter `{name}`"));
         let warning = places.get(name).map_or(warning.clone(), |at| warning.label(*at, "setting it changes nothing"));
         warning.help(format!("write `${{{name}}}` where it belongs, or take it away"))
     };
@@ -106,8 +107,7 @@ fn unused_nodes(loaded: &Loaded) -> Vec<Diagnostic> {
         .filter(|(name, node)| is_unused(name) && node.description.is_none())
         .map(|(name, _)| {
             let at = loaded.node_spans.get(name).copied().unwrap_or_default();
-            Diagnostic::warning(format!("no run makes `{name}` unless it is named"))
-                .code("unused-node")
+            Diagnostic::warning(code::UNUSED_NODE, format!("no run makes `{name}` unless it is named"))
                 .label(at, "no target of `default:` needs it")
                 .help("add it to `default:`, or say with `description:` what it is named for")
         })
@@ -125,8 +125,7 @@ fn unpinned(loaded: &Loaded) -> Vec<Diagnostic> {
     nodes
         .map(|node| {
             let at = loaded.node_spans.get(&node.base).copied().unwrap_or_default();
-            Diagnostic::warning(format!("`ocelot.lock` has no pin for `{}`", node.base))
-                .code("unpinned-source")
+            Diagnostic::warning(code::UNPINNED_SOURCE, format!("`ocelot.lock` has no pin for `{}`", node.base))
                 .label(at, "every machine asks for itself which commit this is")
                 .help("`ocelot update` writes the pin; commit `ocelot.lock`")
         })
@@ -143,8 +142,7 @@ fn unproven(loaded: &Loaded) -> Vec<Diagnostic> {
     let Some(first) = names.next() else { return Vec::new() };
     let rest: Vec<&str> = names.map(String::as_str).collect();
     let at = loaded.node_spans.get(first).copied().unwrap_or_default();
-    let mut warning = Diagnostic::warning(format!("`{first}` runs without `sandbox: true`"))
-        .code("unproven-inputs")
+    let mut warning = Diagnostic::warning(code::UNPROVEN_INPUTS, format!("`{first}` runs without `sandbox: true`"))
         .label(at, "a file that it reads and does not declare is not noticed when it changes")
         .help("`ocelot run --sandbox` runs all of them so; then write `sandbox: true`");
     if !rest.is_empty() {
@@ -174,8 +172,10 @@ pub fn unreached_distributions(loaded: &Loaded, named: &BTreeSet<String>) -> Vec
         let reached = with_bases(file, named);
         for (name, one) in file.0.iter().filter(|(name, _)| !reached.contains(name.as_str())) {
             let text = one.buildtags.items.first().or(one.description.as_ref()).or(one.base.as_ref());
-            let warning = Diagnostic::warning(format!("no pipeline builds the distribution `{name}` of {path}"))
-                .code("unused-distribution");
+            let warning = Diagnostic::warning(
+                code::UNUSED_DISTRIBUTION,
+                format!("no pipeline builds the distribution `{name}` of {path}"),
+            );
             let place = text.and_then(|text| key_in(loaded, text.span.source, name));
             let warning = place.map_or(warning.clone(), |at| warning.label(at, "named by no pipeline and no base"));
             found.push(warning.help("add it to the choices of a parameter, or take it away"));

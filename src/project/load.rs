@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::code;
 use crate::base::diag::{self, Diagnostic, SourceMap};
 use crate::base::rel_path;
 use crate::graph::build::{self, Pipeline};
@@ -154,7 +155,7 @@ fn overwritten(pipeline: &Pipeline, graph: &Graph, read: &[String], sources: &So
         let key = pipeline.node_spans.get(&node.base).copied().unwrap_or_default();
         let fields = ["outputs", "stdout", "output"];
         let at = find_text(sources, key, &node.base, &fields, output.trim_end_matches('/')).unwrap_or(key);
-        let error = Diagnostic::error(format!("the output `{output}` would replace `{file}`"))
+        let error = Diagnostic::error(code::OUTPUT_PLACE, format!("the output `{output}` would replace `{file}`"))
             .label(at, "old outputs are removed before a node runs")
             .note(format!("ocelot reads `{file}` to know what to do"));
         Some(error.help("give the output another path"))
@@ -198,9 +199,12 @@ fn resolve_params(
     let distributions = match wanting("distributions").map(|text| (text, around.distribution_names(DISTRIBUTIONS))) {
         Some((text, Found::Absent)) => {
             return Err(vec![
-                Diagnostic::error(format!("the distributions file `{DISTRIBUTIONS}` does not exist"))
-                    .label(text.span, "the names in it are the choices")
-                    .help("create it, or list the choices here"),
+                Diagnostic::error(
+                    code::MISSING_CONFIG,
+                    format!("the distributions file `{DISTRIBUTIONS}` does not exist"),
+                )
+                .label(text.span, "the names in it are the choices")
+                .help("create it, or list the choices here"),
             ]);
         }
         Some((_, Found::Read(names))) => Some(names),
@@ -221,7 +225,7 @@ fn resolve_params(
     };
     resolved.map_err(|errors| match errors {
         ParamErrors::File(problems) => problems,
-        ParamErrors::Set(error) => vec![Diagnostic::error(error.to_string())],
+        ParamErrors::Set(error) => vec![Diagnostic::error(code::BAD_SET, error.to_string())],
     })
 }
 
@@ -245,9 +249,11 @@ fn read_pipeline(
             Ok(bytes) => bytes,
             Err(error) => {
                 let problem = match error.kind() {
-                    std::io::ErrorKind::NotFound => Diagnostic::error(format!("`{name}` does not exist"))
-                        .help("paths are relative to the project root, also in an included file"),
-                    _ => Diagnostic::error(format!("cannot read `{name}`: {error}")),
+                    std::io::ErrorKind::NotFound => {
+                        Diagnostic::error(code::MISSING_PIPELINE, format!("`{name}` does not exist"))
+                            .help("paths are relative to the project root, also in an included file")
+                    }
+                    _ => Diagnostic::error(code::UNREADABLE_CONFIG, format!("cannot read `{name}`: {error}")),
                 };
                 problems.push(match asked {
                     Some(span) => problem.label(span, "included here"),
@@ -271,7 +277,7 @@ fn read_pipeline(
                 && first.source != span.source
             {
                 problems.push(
-                    Diagnostic::error(format!("node `{}` is defined twice", entry.key.as_str()))
+                    Diagnostic::error(code::NODE_TWICE, format!("node `{}` is defined twice", entry.key.as_str()))
                         .label(span, "again here")
                         .secondary(first, "first here"),
                 );
@@ -285,9 +291,12 @@ fn read_pipeline(
             match rel_path::normalise(&text.value) {
                 Ok(path) => queue.push((path, Some(text.span))),
                 Err(problem) => problems.push(
-                    Diagnostic::error(format!("{} is not a path inside the project", diag::quoted(&text.value)))
-                        .label(text.span, problem)
-                        .help("paths are relative to the project root and stay inside it"),
+                    Diagnostic::error(
+                        code::OUTSIDE_PROJECT,
+                        format!("{} is not a path inside the project", diag::quoted(&text.value)),
+                    )
+                    .label(text.span, problem)
+                    .help("paths are relative to the project root and stay inside it"),
                 ),
             }
         }

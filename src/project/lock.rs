@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, SourceMap, quoted};
 use crate::base::digest::BlobDigest;
 use crate::exec::api::Prepared;
@@ -114,7 +115,7 @@ fn newer(name: &str, tree: &Tree<'_>) -> Option<Diagnostic> {
     let version = tree.get("version")?;
     let number: u64 = version.as_str()?.parse().ok()?;
     (number > u64::from(VERSION)).then(|| {
-        Diagnostic::error(format!("`{name}` was written by a newer version of ocelot"))
+        Diagnostic::error(code::LOCK_NEWER, format!("`{name}` was written by a newer version of ocelot"))
             .label(version.span(), format!("this version reads format {VERSION}"))
             .help("update ocelot, or delete the file to lock anew")
     })
@@ -136,7 +137,7 @@ fn check_commits(tree: &Tree<'_>, problems: &mut Vec<Diagnostic>) {
         let text = commit.as_str().unwrap_or_default();
         if text.len() != 40 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             problems.push(
-                Diagnostic::error(format!("{} is not a commit id", quoted(text)))
+                Diagnostic::error(code::LOCK_COMMIT, format!("{} is not a commit id", quoted(text)))
                     .label(commit.span(), "expected 40 hexadecimal digits"),
             );
         }
@@ -165,14 +166,20 @@ fn prepared(
                 into.insert(key.clone(), Prepared { go_mod, go_sum });
             }
             (Ok(_), Ok(_)) => problems.push(
-                Diagnostic::error(format!("the files in {} are not the ones that {name} names", folder.display()))
-                    .label(at, "their digest is another one")
-                    .help("restore both from version control, or take this entry out to prepare the tree anew"),
+                Diagnostic::error(
+                    code::LOCK_PREPARED,
+                    format!("the files in {} are not the ones that {name} names", folder.display()),
+                )
+                .label(at, "their digest is another one")
+                .help("restore both from version control, or take this entry out to prepare the tree anew"),
             ),
             _ => problems.push(
-                Diagnostic::error(format!("{name} names {}, which cannot be read", folder.display()))
-                    .label(at, "`go.mod` and `go.sum` should be in this folder")
-                    .help("restore them from version control, or take this entry out to prepare the tree anew"),
+                Diagnostic::error(
+                    code::LOCK_PREPARED,
+                    format!("{name} names {}, which cannot be read", folder.display()),
+                )
+                .label(at, "`go.mod` and `go.sum` should be in this folder")
+                .help("restore them from version control, or take this entry out to prepare the tree anew"),
             ),
         }
     }

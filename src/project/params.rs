@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
+use crate::base::code;
 use crate::base::diag::Diagnostic;
 use crate::base::suggest;
 use crate::graph::elsewhere::Choices;
@@ -47,6 +48,7 @@ pub fn resolve(params: &IndexMap<String, ParamFile>, sets: &Sets, words: &Words<
         let near = suggest::closest(name, params.keys().map(String::as_str));
         let hint = match near {
             Some(near) => format!("; did you mean `{near}`?"),
+            None if params.is_empty() => "; it has none".to_owned(),
             None => format!("; it has: {}", params.keys().cloned().collect::<Vec<_>>().join(", ")),
         };
         return Err(ParamErrors::Set(SetError(format!("the pipeline has no parameter `{name}`{hint}"))));
@@ -161,7 +163,7 @@ fn from_default(
         if let Some(choices) = choices
             && !choices.contains(&item.value)
         {
-            return Err(Diagnostic::error(format!("`{}` is not one of the choices", item.value))
+            return Err(Diagnostic::error(code::NO_CHOICE, format!("`{}` is not one of the choices", item.value))
                 .label(item.span, format!("expected one of: {}", choices.join(", ")))
                 .did_you_mean(suggest::closest(&item.value, choices.iter().map(String::as_str))));
         }

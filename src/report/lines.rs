@@ -62,9 +62,9 @@ impl LineSink {
                 let why = self.why.remove(node).unwrap_or_default();
                 self.ended(node, *end, *duration_ms, *unchanged, failure.as_ref(), &why)
             }
-            Event::Warning { node, message } => {
+            Event::Warning { code, node, message } => {
                 let about = node.as_ref().map(|node| format!("`{node}`: ")).unwrap_or_default();
-                Some(format!("{} {about}{message}\n", paint.yellow("warning:")))
+                Some(format!("{} {about}{message}\n", paint.yellow(&format!("warning[{code}]:"))))
             }
             Event::Note { message } => Some(format!("{} {message}\n", paint.dim("   note"))),
             Event::Summary(summary) => {
@@ -103,15 +103,15 @@ impl LineSink {
             Ended::Restored => Some(format!("{} {node} {}\n", paint.green("restore"), paint.dim(why))),
             Ended::Skipped => Some(format!("{} {node} {}\n", paint.yellow("   skip"), paint.dim(why))),
             Ended::Failed => {
-                let failure = failure.cloned().unwrap_or_default();
+                let failure = failure?;
                 let mut text = format!("{} {node} {}\n", paint.red("   FAIL"), paint.dim(&format!("({time})")));
                 for (i, line) in failure.message.lines().enumerate() {
                     text.push_str(&format!(
                         "{} {line}\n",
-                        if i == 0 { paint.red("error:") } else { "      ".to_owned() }
+                        if i == 0 { paint.red(&format!("error[{}]:", failure.code)) } else { "      ".to_owned() }
                     ));
                 }
-                text.push_str(&how_to_look(&failure));
+                text.push_str(&how_to_look(failure));
                 Some(text)
             }
         }
@@ -210,6 +210,7 @@ impl Paint {
 mod tests {
     use super::*;
     use crate::action::manifest::FieldChange;
+    use crate::base::code;
 
     #[test]
     fn durations_are_short() {
@@ -224,13 +225,12 @@ mod tests {
         let null = sink.text(&Event::Finished(Counts { fresh: 3, ..Counts::default() })).unwrap();
         assert!(null.starts_with("fresh: nothing to do: 3 nodes are up to date ("), "{null}");
         let failure = Failure {
-            message: "`cc` exited with status 1".into(),
             command: Some("cc a.c".into()),
             folder: Some("/my project".into()),
             tail: vec!["a.c:1: oh".into()],
             log: Some(".ocelot/log/a.0.log".into()),
             changed: vec![FieldChange { field: "input a.c".into(), old: None, new: Some("x".into()) }],
-            ..Failure::default()
+            ..Failure::new(code::COMMAND_FAILED, "`cc` exited with status 1")
         };
         let ended = Event::Ended {
             node: "a".into(),
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(
             sink.text(&ended).unwrap(),
             "   FAIL a (5 ms)\n\
-             error: `cc` exited with status 1\n\
+             error[OC0701]: `cc` exited with status 1\n\
              \u{20} changed since its last success: input a.c: added, `x`\n\
              \u{20} command: (cd '/my project' && cc a.c)\n\
              \u{20} | a.c:1: oh\n\

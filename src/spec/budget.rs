@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::suggest;
 use crate::spec::config::parse_size;
@@ -92,7 +93,7 @@ impl BudgetsFile {
         let sizes = sizes.chain(own.clone().flat_map(|own| [&own.zip, &own.unzipped, &own.memory])).flatten();
         let times = std::iter::once(&self.init_time).chain(own.map(|own| &own.init_time)).flatten();
         let wrong = |text: &Text, what: &str, example: &str, units: &str| {
-            Diagnostic::error(format!("`{}` is not {what}", text.value))
+            Diagnostic::error(code::BAD_SIZE_OR_TIME, format!("`{}` is not {what}", text.value))
                 .label(text.span, format!("expected for example `{example}`"))
                 .help(format!("a whole number of {units}"))
         };
@@ -109,7 +110,10 @@ impl BudgetsFile {
         let (name, own) = self.distributions.iter().find(|(name, _)| !known.clone().any(|known| known == *name))?;
         let texts = [&own.zip, &own.unzipped, &own.init_time, &own.memory];
         let at = texts.into_iter().flatten().next().map_or_else(Span::default, |text| text.span);
-        let problem = Diagnostic::error(format!("`budgets:` names the unknown distribution `{name}`"));
+        let problem = Diagnostic::error(
+            code::UNKNOWN_DISTRIBUTION,
+            format!("`budgets:` names the unknown distribution `{name}`"),
+        );
         Some(problem.label(at, "for this distribution").did_you_mean(suggest::closest(name, known)))
     }
 }

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::base::code;
 use crate::base::diag::Diagnostic;
 use crate::base::suggest;
 use crate::spec::value::Text;
@@ -42,15 +43,18 @@ impl Actions {
         for (name, action) in &self.0 {
             if !known().any(|action| action == name) {
                 problems.push(
-                    Diagnostic::error(format!("generated workflows do not use the action `{name}`"))
-                        .label(action.commit.span, "this is never used")
-                        .did_you_mean(suggest::closest(name, known())),
+                    Diagnostic::error(
+                        code::WORKFLOW_ACTION,
+                        format!("generated workflows do not use the action `{name}`"),
+                    )
+                    .label(action.commit.span, "this is never used")
+                    .did_you_mean(suggest::closest(name, known())),
                 );
             }
             let is_commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             if !is_commit(&action.commit.value) {
                 problems.push(
-                    Diagnostic::error(format!("`{}` is no full commit id", action.commit.value))
+                    Diagnostic::error(code::WORKFLOW_ACTION, format!("`{}` is no full commit id", action.commit.value))
                         .label(action.commit.span, "expected 40 hexadecimal digits")
                         .help("a tag can be moved to other code; a commit cannot"),
                 );
@@ -58,7 +62,7 @@ impl Actions {
             let is_version = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
             if action.version.value.is_empty() || !action.version.value.chars().all(is_version) {
                 problems.push(
-                    Diagnostic::error(format!("`{}` is no version", action.version.value))
+                    Diagnostic::error(code::WORKFLOW_ACTION, format!("`{}` is no version", action.version.value))
                         .label(action.version.span, "expected letters, digits, `.`, `-` and `+`"),
                 );
             }
@@ -79,7 +83,7 @@ impl Environments {
             (1..=100).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
         };
         let wrong = |text: &Text, what: &str| {
-            Diagnostic::error(format!("{what} is no name")).label(text.span, "for this environment").help(
+            Diagnostic::error(code::ENVIRONMENT_NAME, format!("{what} is no name")).label(text.span, "for this environment").help(
                 "letters, digits, `.`, `-` and `_`, at most 100: it stands in trust policies and in expressions of GitHub",
             )
         };

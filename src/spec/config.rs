@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::base::aws_id::is_account;
+use crate::base::code;
 use crate::base::diag::{Diagnostic, Span};
 use crate::base::suggest;
 use crate::spec::budget::BudgetsFile;
@@ -63,7 +64,7 @@ impl DistributionsFile {
         let mut next = Some((name, at));
         while let Some((name, at)) = next {
             let Some((name, file)) = self.0.get_key_value(name) else {
-                return Err(Diagnostic::error(format!("unknown distribution `{name}`"))
+                return Err(Diagnostic::error(code::UNKNOWN_DISTRIBUTION, format!("unknown distribution `{name}`"))
                     .label(at, "not in the distributions file")
                     .did_you_mean(suggest::closest(name, self.0.keys().map(String::as_str))));
             };
@@ -103,7 +104,7 @@ impl DistributionsFile {
         let last = round.last().and_then(|last| self.0.get(*last)?.base.as_ref());
         let at = last.map_or_else(Span::default, |base| base.span);
         round.extend(members.get(start));
-        Diagnostic::error(format!("the bases go round in a circle: {}", round.join(" -> ")))
+        Diagnostic::error(code::BASE_CYCLE, format!("the bases go round in a circle: {}", round.join(" -> ")))
             .label(at, "named as base here")
             .help("take one `base:` of these away")
     }
@@ -209,7 +210,7 @@ impl RegionsFile {
         let unknown = self.publish.iter().filter(|region| !self.regions.contains_key(&region.value));
         unknown
             .map(|region| {
-                Diagnostic::error(format!("unknown region `{}`", region.value))
+                Diagnostic::error(code::UNKNOWN_REGION, format!("unknown region `{}`", region.value))
                     .label(region.span, "not under `regions:` of this file")
                     .did_you_mean(suggest::closest(&region.value, self.regions.keys().map(String::as_str)))
             })
@@ -249,7 +250,7 @@ impl SettingsFile {
         problems.extend(self.actions.problems());
         for account in self.accounts.items.iter().filter(|account| !is_account(&account.value)) {
             problems.push(
-                Diagnostic::error(format!("`{}` is no AWS account", account.value))
+                Diagnostic::error(code::ACCOUNT_ID, format!("`{}` is no AWS account", account.value))
                     .label(account.span, "expected 12 digits")
                     .help("write it in quotes: without them, leading zeros may be lost in other tools"),
             );
@@ -275,7 +276,7 @@ impl CacheSettings {
     /// All that cannot be read.
     pub fn limits(&self) -> Result<(Option<u64>, Option<u32>), Vec<Diagnostic>> {
         let wrong = |text: &Text, what: &str, example: &str| {
-            Diagnostic::error(format!("`{}` is not {what}", text.value))
+            Diagnostic::error(code::BAD_SIZE_OR_TIME, format!("`{}` is not {what}", text.value))
                 .label(text.span, format!("expected for example `{example}`"))
         };
         let size = self.max_size.as_ref().map(|text| (text, parse_size(&text.value)));

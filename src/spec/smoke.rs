@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, Span};
 use crate::spec::config::config_path;
 use crate::spec::value::{Text, Texts};
@@ -59,7 +60,7 @@ impl SmokeFile {
         let wrong = self.env.iter().filter(|(name, text)| !is_name(name) || text.value.contains('\0'));
         wrong
             .map(|(name, text)| {
-                Diagnostic::error(format!("`{name}` of `smoke: env` cannot be set"))
+                Diagnostic::error(code::VARIABLE_NAME, format!("`{name}` of `smoke: env` cannot be set"))
                     .label(text.span, "for this variable")
                     .help("a name has letters, digits and `_` and begins with no digit; a value has no NUL")
             })

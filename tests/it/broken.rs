@@ -47,7 +47,7 @@ impl Parts {
 
 /// Compares the error that a person sees with its snapshot; the log of a start has times in it, and is not part of that.
 fn shown(name: &str, command: &str, ran: &Ran) -> Option<String> {
-    let error: Vec<&str> = ran.stderr.lines().skip_while(|line| !line.starts_with("error: ")).collect();
+    let error: Vec<&str> = ran.stderr.lines().skip_while(|line| !line.starts_with("error[OC")).collect();
     let end = error.iter().position(|line| line.starts_with("  | ")).unwrap_or(error.len());
     let text = format!("$ {command}\n{}{}\nexit {}\n", ran.stdout, error[..end].join("\n"), ran.status);
     // How large Go makes the sample's binary is its own affair.

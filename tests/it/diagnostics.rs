@@ -26,7 +26,7 @@ const BESIDE: [(&str, &str); 7] = [
 const ENVIRONMENT: [&str; 2] = ["aws-no-credentials", "missing-tool"];
 
 /// A project in which everything else is in order.
-fn project() -> Space {
+pub(crate) fn project() -> Space {
     let space = Space::new();
     for (path, text) in [
         ("main.c", "int main(void) { return 0; }\n"),
@@ -62,7 +62,7 @@ fn shown(command: &str, ran: &Ran) -> String {
     format!("$ {command}\n{}{}exit {}\n", ran.stdout, ran.stderr, ran.status)
 }
 
-fn words(command: &str) -> Vec<&str> {
+pub(crate) fn words(command: &str) -> Vec<&str> {
     command.strip_prefix("ocelot ").expect("a command of ours").split_whitespace().collect()
 }
 

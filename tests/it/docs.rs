@@ -66,7 +66,8 @@ fn project(block: &Block) -> Space {
 #[test]
 fn every_pipeline_in_the_pages_plans() {
     let mut count = 0;
-    for page in pages() {
+    // The examples of errors are proven where their codes are.
+    for page in pages().into_iter().filter(|page| !page.starts_with("docs/errors/")) {
         for block in blocks(&snapshot::read(&page)) {
             let is_pipeline = block.text.lines().any(|line| line.starts_with("nodes:"));
             if block.language != "yaml" || !is_pipeline || block.before == "<!-- part -->" {

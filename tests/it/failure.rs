@@ -12,7 +12,7 @@ fn the_rest_goes_on_and_the_failure_is_told_in_full() {
         let ran = space.json(&[]).status(1);
         assert_eq!(ran.counts(), Counts { ran: 1, failed: 1, skipped: 1, ..Counts::default() });
         let human = space.run(&["run"]).status(1).stderr;
-        assert!(human.contains("error: `sh` exited with status 3"), "{human}");
+        assert!(human.contains("error[OC0701]: `sh` exited with status 3"), "{human}");
         let root = space.root().display().to_string();
         assert!(human.contains(&format!("command: (cd {root} && sh -c 'echo oh no; exit 3')")), "{human}");
         assert!(human.contains("  | oh no"), "{human}");

@@ -50,7 +50,7 @@ fn groups_annotations_outputs_and_the_page_of_a_failed_run() {
     assert_eq!(words, ["endgroup", "error", "group"], "{ran:?}");
     assert!(!has_old_form(&ran), "{ran:?}");
     assert!(ran.stderr.contains("::group::ran loud"), "{ran:?}");
-    assert!(ran.stderr.contains("::error title=bad failed::"), "{ran:?}");
+    assert!(ran.stderr.contains("::error title=bad failed (OC0701)::"), "{ran:?}");
     let output = space.read("step/output");
     assert!(output.contains("failed<<ocelot-") && output.contains("ran<<ocelot-"), "{output}");
     let page = space.read("step/summary");
@@ -84,7 +84,7 @@ fn nothing_on_the_command_line_is_a_command_of_the_runner() {
     ] {
         let ran = space.run(&arguments).status(2);
         // The one that may be there is ours: a problem that has no place in a file.
-        let ours = |command: &String| command.starts_with("::error::the pipeline has no parameter `x`");
+        let ours = |command: &String| command.starts_with("::error title=OC0238::the pipeline has no parameter `x`");
         assert!(commands(&ran).iter().all(ours), "{ran:?}");
     }
 }

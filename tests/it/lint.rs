@@ -40,7 +40,7 @@ fn what_is_legal_and_wrong_is_found_at_its_place() {
     assert!(found.iter().all(|one| one["help"][0].as_str().is_some_and(|help| !help.is_empty())), "{found:?}");
     let ran = space.run(&["lint", "--exit-code"]).status(10);
     assert!(
-        ran.stdout.contains("warning[unused-param]: nothing reads") && ran.stdout.ends_with("pipeline.yaml: 4 found\n"),
+        ran.stdout.contains("warning[OC1001]: nothing reads") && ran.stdout.ends_with("pipeline.yaml: 4 found\n"),
         "{ran:?}"
     );
     assert!(ran.stdout.contains("]: pipeline.yaml:9:88: `API_TOKEN`"), "{ran:?}");

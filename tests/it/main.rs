@@ -12,6 +12,7 @@ mod budgets;
 mod ci;
 mod cli_reference;
 mod code_size;
+mod codes;
 mod diagnostics;
 mod discovered;
 mod docs;

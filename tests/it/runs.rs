@@ -86,7 +86,7 @@ fn a_failure_says_how_to_repeat_it_what_changed_and_where_the_whole_log_is() {
         space.write("pipeline.yaml", &space.read("pipeline.yaml").replace("; echo", " || exit 3; echo"));
         space.write("in", "bad\n");
         let told = human(&space, &[], 1);
-        assert!(told.contains("error: `sh` exited with status 3\n"), "{told}");
+        assert!(told.contains("error[OC0701]: `sh` exited with status 3\n"), "{told}");
         assert!(told.contains("  changed since its last success: input in: "), "{told}");
         assert!(told.contains("  changed since its last success: command[2]: "), "{told}");
         assert!(told.contains("  | 60\n") && !told.contains("  | 20\n") && told.contains("  | 21\n"), "{told}");

@@ -41,6 +41,7 @@ fn bash_completes_what_only_the_project_knows() {
         (&["build", "--region", "eu-north"], &["eu-north-1"]),
         (&["run", "quickstart", "--set", "distribution=minimal-s"], &["distribution=minimal-s3export"]),
         (&["run", "quickstart", "--set", "arch="], &["arch=amd64", "arch=arm64"]),
+        (&["explain", "unused-par"], &["unused-param"]),
         (&["compl"], &["completions"]),
         (&["graph", "--format", "d"], &["dot"]),
     ] {

@@ -28,11 +28,8 @@ pub fn render(sources: &SourceMap, diagnostics: &[Diagnostic], color: bool) -> S
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut title = level.primary_title(diagnostic.message.as_str());
-        if let Some(code) = diagnostic.code {
-            title = title.id(code);
-        }
-        let mut group = Group::with_title(title);
+        let code = diagnostic.code.to_string();
+        let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()).id(code.as_str()));
         for picture in &pictures {
             group = picture.add_to(group);
         }
@@ -139,6 +136,7 @@ fn pictures<'m>(sources: &'m SourceMap, diagnostic: &'m Diagnostic) -> Vec<Pictu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::code;
     use crate::base::diag::{SourceId, Span};
 
     fn drawn(text: &str, diagnostic: impl FnOnce(SourceId) -> Diagnostic) -> String {
@@ -152,8 +150,7 @@ mod tests {
         let text = format!("first: 1\n{}first: 2\n", "x: y\n".repeat(1_000_000));
         let second = u32::try_from(text.rfind("first").unwrap()).unwrap();
         let picture = drawn(&text, |id| {
-            Diagnostic::error("duplicate key `first`")
-                .code("duplicate-key")
+            Diagnostic::error(code::DUPLICATE_KEY, "duplicate key `first`")
                 .label(Span::new(id, second, second + 5), "again here")
                 .secondary(Span::new(id, 0, 5), "first here")
                 .note("a note")
@@ -162,7 +159,7 @@ mod tests {
         assert_eq!(
             picture,
             "\
-error[duplicate-key]: duplicate key `first`
+error[OC0108]: duplicate key `first`
        --> p.yaml:1000002:1
         |
 1000002 | first: 2
@@ -184,8 +181,9 @@ error[duplicate-key]: duplicate key `first`
     fn a_long_line_is_cut_around_the_mark() {
         let text = format!("a: [{}b{}]\n", "x, ".repeat(50_000), ", é".repeat(50_000));
         let at = u32::try_from(text.find('b').unwrap()).unwrap();
-        let picture = drawn(&text, |id| Diagnostic::warning("odd").label(Span::new(id, at, at + 1), "this"));
-        assert!(picture.starts_with("warning: odd\n --> p.yaml:1:150005\n"), "{picture}");
+        let picture =
+            drawn(&text, |id| Diagnostic::warning(code::INTERNAL, "odd").label(Span::new(id, at, at + 1), "this"));
+        assert!(picture.starts_with("warning[OC9901]: odd\n --> p.yaml:1:150005\n"), "{picture}");
         assert!(picture.contains(" x, b, é") && picture.ends_with("^ this\n\n") && picture.len() < 600, "{picture}");
     }
 
@@ -193,21 +191,25 @@ error[duplicate-key]: duplicate key `first`
     fn places_of_two_files_and_of_none_are_drawn() {
         let mut sources = SourceMap::default();
         let (a, b) = (sources.add("a.yaml", "\n\nx: 1\n"), sources.add("b.yaml", "x: 2"));
-        let both = Diagnostic::error("twice").label(Span::new(b, 0, 1), "").secondary(Span::new(a, 2, 3), "before");
-        let picture = render(&sources, &[both, Diagnostic::warning("nowhere").help("look")], false);
+        let both = Diagnostic::error(code::INTERNAL, "twice")
+            .label(Span::new(b, 0, 1), "")
+            .secondary(Span::new(a, 2, 3), "before");
+        let picture = render(&sources, &[both, Diagnostic::warning(code::INTERNAL, "nowhere").help("look")], false);
         assert!(picture.contains("--> b.yaml:1:1\n") && picture.contains("::: a.yaml:3:1\n"), "{picture}");
-        assert!(picture.ends_with("warning: nowhere\n |\n = help: look\n\n"), "{picture}");
+        assert!(picture.ends_with("warning[OC9901]: nowhere\n |\n = help: look\n\n"), "{picture}");
     }
 
     #[test]
     fn a_mark_over_several_lines_or_at_the_end_is_drawn_once() {
         let picture = drawn("a:\n  b: 1\n  c: 2\n", |id| {
-            Diagnostic::error("missing").label(Span::new(id, 5, 16), "here").secondary(Span::new(id, 17, 17), "end")
+            Diagnostic::error(code::INTERNAL, "missing")
+                .label(Span::new(id, 5, 16), "here")
+                .secondary(Span::new(id, 17, 17), "end")
         });
         assert_eq!(
             picture,
             "\
-error: missing
+error[OC9901]: missing
  --> p.yaml:2:3
   |
 2 |   b: 1

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::result::Record;
+use crate::base::code;
 use crate::base::digest::{ActionDigest, BlobDigest, OwnDigest};
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::cache::blobs_of;
@@ -42,7 +43,7 @@ pub(in crate::cli) fn export(process: &Process, select: &SelectArgs, state: bool
     };
     let receipts = if state { receipts(process, &workspace)? } else { BTreeMap::new() };
     let what = Export { actions: &actions, blobs_of: &carried, attachments: &receipts };
-    let report = cache.export(&what, &process.dir.join(out)).map_err(Stop::environment)?;
+    let report = cache.export(&what, &process.dir.join(out)).map_err(|error| Stop::environment(code::BUNDLE, error))?;
     print(&told(out, report.records, report.blobs, report.bytes, state.then_some(receipts.len() as u64)));
     Ok(Exit::Ok)
 }
@@ -73,8 +74,9 @@ fn known_by(cache: &Cache, payload: &[u8], layers: &BTreeSet<ActionDigest>) -> V
 
 fn receipts(process: &Process, workspace: &Workspace) -> Result<BTreeMap<String, Vec<u8>>, Stop> {
     let root = &workspace.selection.pipeline.root;
-    let problem =
-        |error| Stop::environment(format!("cannot read {}: {error}", root.join(".ocelot/receipts").display()));
+    let problem = |error| {
+        Stop::environment(code::RECEIPTS, format!("cannot read {}: {error}", root.join(".ocelot/receipts").display()))
+    };
     let all = Receipts::of_project(root).all().map_err(problem)?;
     Ok(attachments(all.iter().filter(|(_, receipt)| is_in_force(root, &process.env, &receipt.identity))))
 }
@@ -86,12 +88,13 @@ fn receipts(process: &Process, workspace: &Workspace) -> Result<BTreeMap<String,
 pub(in crate::cli) fn import(process: &Process, file: &str) -> Result<Exit, Stop> {
     let cache = process.open_cache(Access::ReadWrite, None)?;
     let checks = Checks { keys_of: &keys_of, attachment: &check };
-    let report = cache.import(&process.dir.join(file), &checks).map_err(Stop::environment)?;
+    let report =
+        cache.import(&process.dir.join(file), &checks).map_err(|error| Stop::environment(code::BUNDLE, error))?;
     let mut taken = None;
     if !report.attachments.is_empty() {
         let _held = lock_workspace(process, &process.dir)?;
         let receipts = Receipts::of_project(&process.dir);
-        let problem = |error| Stop::environment(format!("cannot keep the receipts of {file}: {error}"));
+        let problem = |error| Stop::environment(code::RECEIPTS, format!("cannot keep the receipts of {file}: {error}"));
         taken = Some(take_over(&receipts, &report.attachments).map_err(problem)?);
     }
     print(&told(file, report.records, report.blobs, report.bytes, taken));

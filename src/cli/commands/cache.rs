@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::action::result::{Content, Listing, Record};
+use crate::base::code;
 use crate::base::digest::BlobDigest;
 use crate::cli::args::CacheCommand;
 use crate::cli::commands::{bundle, print};
@@ -30,7 +31,7 @@ pub(in crate::cli) fn cache(process: &Process, command: CacheCommand) -> Result<
 }
 
 fn failed(error: impl std::fmt::Display) -> Stop {
-    Stop::environment(error)
+    Stop::environment(code::CACHE_UNUSABLE, error)
 }
 
 fn info(process: &Process) -> Result<Exit, Stop> {
@@ -78,10 +79,11 @@ pub(in crate::cli) fn gc_daily(process: &Process, root: &Path, cache: &Cache, si
         return;
     }
     let done = policy(process, root)
-        .map_err(|stop| stop.text)
+        .map_err(|stop| stop.told().to_owned())
         .and_then(|policy| cache.gc(&policy, &|payload| blobs_of(cache, payload)).map_err(|error| error.to_string()));
     if let Err(message) = done {
         sink.event(&Event::Warning {
+            code: code::CACHE_TROUBLE,
             node: None,
             message: format!("the cache was not cleaned: {}", message.trim_end()),
         });

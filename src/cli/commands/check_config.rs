@@ -1,5 +1,6 @@
 //! `check-config`: a collector configuration against the components of a layer that is there or will be built.
 
+use crate::base::code;
 use crate::base::diag::{self, Diagnostic, SourceMap, Span};
 use crate::cli::args::CheckConfigArgs;
 use crate::cli::commands::{components, print};
@@ -15,12 +16,9 @@ use crate::layer::contract;
 pub(in crate::cli) fn check_config(process: &Process, args: &CheckConfigArgs) -> Result<Exit, Stop> {
     let contents = components::contents(process, args.distribution.as_deref(), args.layer.as_deref())?;
     let text = std::fs::read_to_string(process.dir.join(&args.file))
-        .map_err(|error| Stop::usage(format!("cannot read `{}`: {error}", args.file)))?;
-    let findings =
-        contract::findings(&args.file, &text, &contents.components, &contents.collector_version).map_err(|errors| {
-            let text = errors.iter().map(|error| format!("error: {error}\n")).collect();
-            Stop { exit: Exit::Failure, text, annotations: Vec::new() }
-        })?;
+        .map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot read `{}`: {error}", args.file)))?;
+    let findings = contract::findings(&args.file, &text, &contents.components, &contents.collector_version)
+        .map_err(|errors| Stop::several(code::COLLECTOR_CONFIG, Exit::Failure, errors))?;
     let mut sources = SourceMap::default();
     let source = sources.add(args.file.as_str(), text.as_str());
     let span = |finding: &Finding| line_span(&text, finding.mark).map(|(start, end)| Span::new(source, start, end));
@@ -28,8 +26,8 @@ pub(in crate::cli) fn check_config(process: &Process, args: &CheckConfigArgs) ->
         .iter()
         .map(|finding| {
             let diagnostic = match finding.severity {
-                Severity::Error => Diagnostic::error(finding.message.as_str()),
-                Severity::Warning => Diagnostic::warning(finding.message.as_str()),
+                Severity::Error => Diagnostic::error(code::COLLECTOR_CONFIG, finding.message.as_str()),
+                Severity::Warning => Diagnostic::warning(code::COLLECTOR_CONFIG, finding.message.as_str()),
             };
             let placed = match span(finding) {
                 Some(span) => diagnostic.label(span, ""),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::base::code;
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
@@ -56,5 +57,6 @@ pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit
 }
 
 fn remove(root: &Path, path: &str) -> Result<(), Stop> {
-    remove_any(&root.join(path)).map_err(|error| Stop::environment(format!("cannot remove `{path}`: {error}")))
+    remove_any(&root.join(path))
+        .map_err(|error| Stop::environment(code::CANNOT_WRITE, format!("cannot remove `{path}`: {error}")))
 }

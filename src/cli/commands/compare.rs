@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::action::compare::{Difference, NodeState, differences};
 use crate::action::manifest::{FieldChange, read_fields};
 use crate::base::clock::format_utc;
+use crate::base::code;
 use crate::base::digest::{ActionDigest, BlobDigest};
 use crate::cli::args::OutputForm;
 use crate::cli::commands::{history, print};
@@ -69,8 +70,11 @@ pub(in crate::cli) fn two(process: &Process, first: &str, second: &str) -> Resul
         [Some(a), Some(b)] => of_files(a, b)?,
         [None, None] => of_runs(process, first, second)?,
         _ => {
-            return Err(Stop::usage("two runs can be compared, or two files, but not a run with a file")
-                .hint("`ocelot plan --record FILE` writes what every node is made from now"));
+            return Err(Stop::usage(
+                code::UNUSABLE_OPTION,
+                "two runs can be compared, or two files, but not a run with a file",
+            )
+            .hint("`ocelot plan --record FILE` writes what every node is made from now"));
         }
     };
     let found = differences(&states[0], &states[1]);
@@ -199,7 +203,7 @@ pub(in crate::cli) fn find(runs: &[Numbered], word: &str) -> Result<usize, Stop>
     found.ok_or_else(|| match (runs.first(), runs.last()) {
         (Some(oldest), Some(newest)) => {
             let (oldest, newest) = (oldest.number, newest.number);
-            Stop::usage(format!("the history has no run `{word}`: it has {oldest} to {newest}"))
+            Stop::usage(code::NEVER_RAN, format!("the history has no run `{word}`: it has {oldest} to {newest}"))
                 .hint("`ocelot history` lists them")
         }
         _ => no_history(),
@@ -207,7 +211,7 @@ pub(in crate::cli) fn find(runs: &[Numbered], word: &str) -> Result<usize, Stop>
 }
 
 fn no_history() -> Stop {
-    Stop::usage("no run has done anything here yet, so there is none to look at")
+    Stop::usage(code::NEVER_RAN, "no run has done anything here yet, so there is none to look at")
 }
 
 fn show(out: &mut String, node: &str, difference: &Difference, [first, second]: [&str; 2], told: &str) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::code;
 use crate::base::diag::Span;
 use crate::cli::args::ComponentsArgs;
 use crate::cli::commands::{list, print};
@@ -76,7 +77,7 @@ pub(super) fn contents(process: &Process, distribution: Option<&str>, layer: Opt
     let (file, _): (DistributionsFile, _) = list::read_file(process, DISTRIBUTIONS)?;
     let folded = file
         .resolve(distribution.unwrap_or_default(), Span::default())
-        .map_err(|problem| Stop::usage(problem.message).hint(problem.help.join("; ")))?;
+        .map_err(|problem| Stop::usage(problem.code, problem.message).hint(problem.help.join("; ")))?;
     let tags = TagSet::new(folded.tags.iter().map(String::as_str));
     Ok(Contents { components: components_of_tags(&tags), collector_version: String::new(), modules: BTreeMap::new() })
 }
@@ -86,7 +87,8 @@ fn of_layer(process: &Process, layer: &str) -> Result<Contents, Stop> {
 }
 
 fn read_layer(process: &Process, layer: &str) -> Result<Vec<u8>, Stop> {
-    std::fs::read(process.dir.join(layer)).map_err(|error| Stop::usage(format!("cannot read `{layer}`: {error}")))
+    std::fs::read(process.dir.join(layer))
+        .map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot read `{layer}`: {error}")))
 }
 
 /// The collector binary of a layer zip, or that binary itself; `layer` names it in messages.
@@ -95,14 +97,15 @@ fn binary_of(layer: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Stop> {
         return Ok(bytes);
     }
     let limits = ZipLimits { unzipped: 4 * UNZIPPED_LIMIT, ..ZipLimits::default() };
-    let reader = ZipReader::open(layer, &bytes, limits).map_err(Stop::usage)?;
-    reader.extract(BINARY, UNZIPPED_LIMIT).map_err(Stop::usage)
+    let reader =
+        ZipReader::open(layer, &bytes, limits).map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, error))?;
+    reader.extract(BINARY, UNZIPPED_LIMIT).map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, error))
 }
 
 fn code_sizes(process: &Process, layer: &str) -> Result<Vec<CodeSize>, Stop> {
     let binary = binary_of(layer, read_layer(process, layer)?)?;
-    let info = BuildInfo::of_elf(BINARY, &binary).map_err(Stop::usage)?;
-    code_size::of_elf(BINARY, &binary, &info).map_err(Stop::usage)
+    let info = BuildInfo::of_elf(BINARY, &binary).map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, error))?;
+    code_size::of_elf(BINARY, &binary, &info).map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, error))
 }
 
 /// What the numbers are, and what they are not.
@@ -135,7 +138,7 @@ fn shown_differences(one: &[CodeSize], other: &[CodeSize]) -> String {
 /// What is in a layer zip, or a collector binary; `layer` names it in messages.
 pub(super) fn contents_of(layer: &str, bytes: Vec<u8>) -> Result<Contents, Stop> {
     let binary = binary_of(layer, bytes)?;
-    let info = BuildInfo::of_elf(BINARY, &binary).map_err(Stop::usage)?;
+    let info = BuildInfo::of_elf(BINARY, &binary).map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, error))?;
     let tags = TagSet::new(info.tags().split(',').filter(|tag| !tag.is_empty()));
     let components = components_of_tags(&tags);
     let module = |component: &Component| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::code;
 use crate::cli::args::CopyArgs;
 use crate::cli::commands::print;
 use crate::cli::commands::verify::read_index;
@@ -21,7 +22,8 @@ use crate::outside::registry::{ErrorKind, LayerRegistry};
 /// If a source cannot be read.
 pub(super) fn copy(process: &Process, args: &CopyArgs) -> Result<Exit, Stop> {
     if let Some(wrong) = args.to.iter().find(|region| !is_region_name(region)) {
-        return Err(Stop::usage(format!("`{wrong}` is not the name of a region")).hint("write one such as eu-west-1"));
+        return Err(Stop::usage(code::BAD_ARGUMENT, format!("`{wrong}` is not the name of a region"))
+            .hint("write one such as eu-west-1"));
     }
     let stores = Stores::new(process, &args.store);
     let mut sources = Vec::new();
@@ -70,7 +72,7 @@ fn copy_one(
         held => held.map_err(stop)?,
     };
     let sharing = sharing_of(&held, args.public);
-    let cancel = Cancel::new().map_err(Stop::environment)?;
+    let cancel = Cancel::new().map_err(|error| Stop::environment(code::SYSTEM, error))?;
     let results =
         each_region(&args.to, String::as_str, |region| copy_version(registry, &from, region, sharing.clone(), &cancel));
     let (mut done, mut failed) = (0, 0);

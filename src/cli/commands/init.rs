@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::base::code;
 use crate::ci::workflow::THIS;
 use crate::cli::args::{InitArgs, TemplateName};
 use crate::cli::commands::print;
@@ -30,14 +31,18 @@ const LARGEST_MAKEFILE: u64 = 4 << 20;
 pub(in crate::cli) fn init(process: &Process, args: &InitArgs) -> Result<Exit, Stop> {
     let folder = args.folder.as_ref().map_or_else(|| process.dir.clone(), |folder| process.dir.join(folder));
     if folder.exists() && !folder.is_dir() {
-        return Err(Stop::usage(format!("{} is no folder", folder.display())));
+        return Err(Stop::usage(code::UNREADABLE_ARGUMENT, format!("{} is no folder", folder.display())));
     }
     let makefile = MAKEFILES.into_iter().find(|name| folder.join(name).is_file());
     let template = template(args, makefile)?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut draft = match template {
-        TemplateName::CollectorLayers => draft(Template::CollectorLayers, &name, THIS).map_err(Stop::usage)?,
-        TemplateName::Commands => draft(Template::Commands, &name, THIS).map_err(Stop::usage)?,
+        TemplateName::CollectorLayers => {
+            draft(Template::CollectorLayers, &name, THIS).map_err(|error| Stop::usage(code::BAD_ARGUMENT, error))?
+        }
+        TemplateName::Commands => {
+            draft(Template::Commands, &name, THIS).map_err(|error| Stop::usage(code::BAD_ARGUMENT, error))?
+        }
         TemplateName::Makefile => from_makefile(&folder, makefile, &name)?,
     };
     refuse_what_is_there(&folder, &draft, template)?;
@@ -57,10 +62,11 @@ pub(in crate::cli) fn init(process: &Process, args: &InitArgs) -> Result<Exit, S
         }
     }
     ignored.check_unchanged(&folder)?;
-    let new = NewFiles::create(&folder, &draft.files).map_err(Stop::environment)?;
+    let new = NewFiles::create(&folder, &draft.files).map_err(|error| Stop::environment(code::CANNOT_WRITE, error))?;
     if ignored.is_there && !ignored.added.is_empty() {
-        atomic::write(&folder.join(IGNORE), ignored.whole.as_bytes(), true)
-            .map_err(|error| Stop::environment(format!("cannot add to {IGNORE}: {error}; nothing was written")))?;
+        atomic::write(&folder.join(IGNORE), ignored.whole.as_bytes(), true).map_err(|error| {
+            Stop::environment(code::CANNOT_WRITE, format!("cannot add to {IGNORE}: {error}; nothing was written"))
+        })?;
     }
     new.keep();
     let remarks: String = draft.remarks.iter().map(|remark| format!("{remark}\n")).collect();
@@ -92,21 +98,24 @@ fn template(args: &InitArgs, makefile: Option<&str>) -> Result<TemplateName, Sto
 
 fn from_makefile(folder: &Path, makefile: Option<&str>, name: &str) -> Result<Draft, Stop> {
     let Some(file) = makefile else {
-        return Err(Stop::usage(format!("there is no Makefile in {}", folder.display()))
+        return Err(Stop::usage(code::UNREADABLE_MAKEFILE, format!("there is no Makefile in {}", folder.display()))
             .hint("`ocelot init --template commands` begins with an example"));
     };
-    let cannot = |error| Stop::usage(format!("cannot read {file}: {error}"));
+    let cannot = |error| Stop::usage(code::UNREADABLE_MAKEFILE, format!("cannot read {file}: {error}"));
     let mut bytes = Vec::new();
     let opened = File::open(folder.join(file)).map_err(cannot)?;
     opened.take(LARGEST_MAKEFILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > LARGEST_MAKEFILE {
-        return Err(Stop::usage(format!("{file} has more than {} MiB; nothing was written", LARGEST_MAKEFILE >> 20))
-            .hint("`ocelot init --template commands` begins with an example"));
+        return Err(Stop::usage(
+            code::UNREADABLE_MAKEFILE,
+            format!("{file} has more than {} MiB; nothing was written", LARGEST_MAKEFILE >> 20),
+        )
+        .hint("`ocelot init --template commands` begins with an example"));
     }
     let text = String::from_utf8_lossy(&bytes);
     let tree = files(folder);
     draft(Template::Makefile { file, text: &text, tree: &tree }, name, THIS).map_err(|error| {
-        Stop::usage(format!("{file}: {error}; nothing was written"))
+        Stop::usage(code::UNREADABLE_MAKEFILE, format!("{file}: {error}; nothing was written"))
             .hint("`ocelot init --template commands` begins with an example")
     })
 }
@@ -118,8 +127,10 @@ fn refuse_what_is_there(folder: &Path, draft: &Draft, template: TemplateName) ->
         return Ok(());
     }
     let listed: String = there.iter().map(|path| format!("  {path}\n")).collect();
-    let mut stop =
-        Stop::usage(format!("nothing was written: in {} there already is\n{}", folder.display(), listed.trim_end()));
+    let mut stop = Stop::usage(
+        code::WOULD_OVERWRITE,
+        format!("nothing was written: in {} there already is\n{}", folder.display(), listed.trim_end()),
+    );
     let pipeline = if template == TemplateName::CollectorLayers { "pipelines/layers.yaml" } else { "pipeline.yaml" };
     stop = match there.contains(&pipeline) {
         true => stop.hint("this is a project already; `ocelot validate` says whether it is in order"),
@@ -142,20 +153,28 @@ impl Ignored {
         if ignored(folder)? == *self {
             return Ok(());
         }
-        Err(Stop::environment(format!("{IGNORE} has changed meanwhile; nothing was written"))
+        Err(Stop::environment(code::WOULD_OVERWRITE, format!("{IGNORE} has changed meanwhile; nothing was written"))
             .hint("start `ocelot init` again"))
     }
 }
 
 fn ignored(folder: &Path) -> Result<Ignored, Stop> {
     if folder.join(IGNORE).symlink_metadata().is_ok_and(|is| is.is_symlink()) {
-        return Err(Stop::usage(format!("{IGNORE} is a link, which is not followed; nothing was written"))
-            .hint("put a file in its place"));
+        return Err(Stop::usage(
+            code::WOULD_OVERWRITE,
+            format!("{IGNORE} is a link, which is not followed; nothing was written"),
+        )
+        .hint("put a file in its place"));
     }
     let text = match std::fs::read_to_string(folder.join(IGNORE)) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Stop::environment(format!("cannot read {IGNORE}: {error}; nothing was written"))),
+        Err(error) => {
+            return Err(Stop::environment(
+                code::UNREADABLE_ARGUMENT,
+                format!("cannot read {IGNORE}: {error}; nothing was written"),
+            ));
+        }
     };
     let mut whole = text.clone().unwrap_or_default();
     let added = ignore_lines(&whole);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::base::code::Code;
 use crate::base::diag::{self, Diagnostic, SourceMap};
 use crate::cli::args::{LintArgs, OutputForm};
 use crate::cli::commands::print;
@@ -61,7 +62,8 @@ fn named_distributions(process: &Process, selection: &Selection, loaded: &Loaded
 /// One finding, for machines.
 #[derive(Serialize)]
 struct Line<'a> {
-    code: Option<&'static str>,
+    code: Code,
+    rule: &'static str,
     message: &'a str,
     file: Option<&'a str>,
     line: Option<usize>,
@@ -76,6 +78,7 @@ fn lines(sources: &SourceMap, found: &[Diagnostic]) -> String {
         let at = problem.span().and_then(|span| Some((sources.get(span.source)?, sources.line_col(span)?)));
         let line = Line {
             code: problem.code,
+            rule: problem.code.name(),
             message: &problem.message,
             file: at.map(|(source, _)| source.name.as_str()),
             line: at.map(|(_, at)| at.line),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::base::code;
 use crate::base::diag::SourceMap;
 use crate::cli::args::{ListArgs, ListWhat, SelectArgs};
 use crate::cli::commands::print;
@@ -23,7 +24,7 @@ use crate::spec::yaml::{Limits, read};
 /// If a file that is read is wrong.
 pub(in crate::cli) fn list(process: &Process, args: &ListArgs) -> Result<Exit, Stop> {
     if args.since.is_some() && args.what != ListWhat::Nodes {
-        return Err(Stop::usage("`--since` goes with `list nodes`"));
+        return Err(Stop::usage(code::UNUSABLE_OPTION, "`--since` goes with `list nodes`"));
     }
     let text = match args.what {
         ListWhat::Distributions => distributions(process)?,
@@ -38,8 +39,10 @@ pub(in crate::cli) fn list(process: &Process, args: &ListArgs) -> Result<Exit, S
 
 /// Reads a file of the project strictly.
 pub(super) fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name: &str) -> Result<(T, SourceMap), Stop> {
-    let bytes = std::fs::read(process.dir.join(name))
-        .map_err(|error| Stop::usage(format!("cannot read `{name}`: {error}")).hint("run this in a project's root"))?;
+    let bytes = std::fs::read(process.dir.join(name)).map_err(|error| {
+        Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot read `{name}`: {error}"))
+            .hint("run this in a project's root")
+    })?;
     let mut sources = SourceMap::default();
     let mut problems = Vec::new();
     let value = match sources.add_bytes(name, bytes) {
@@ -66,8 +69,9 @@ fn distributions(process: &Process) -> Result<String, Stop> {
     }
     let mut out = String::new();
     for name in file.0.keys() {
-        let folded =
-            file.resolve(name, crate::base::diag::Span::default()).map_err(|problem| Stop::usage(problem.message))?;
+        let folded = file
+            .resolve(name, crate::base::diag::Span::default())
+            .map_err(|problem| Stop::usage(problem.code, problem.message))?;
         let description = folded.description.lines().next().unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{name}: {description}");
@@ -124,7 +128,8 @@ fn nodes(process: &Process, args: &ListArgs) -> Result<String, Stop> {
 /// The nodes that files changed since a commit reach.
 fn reached_since(process: &Process, workspace: &mut Workspace, since: &str) -> Result<Vec<bool>, Stop> {
     let root = workspace.selection.pipeline.root.clone();
-    let changed = crate::outside::git::changes::changed_since(&root, since).map_err(Stop::usage)?;
+    let changed = crate::outside::git::changes::changed_since(&root, since)
+        .map_err(|error| Stop::usage(code::UNREADABLE_GIT, error))?;
     super::run::prepare(process, workspace)?;
     let session = &workspace.session;
     let global = [workspace.selection.pipeline.file.as_str(), "ocelot.lock"];

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::base::code;
 use crate::base::digest::BlobDigest;
 use crate::base::id::NodeId;
 use crate::cli::args::LogArgs;
@@ -50,7 +51,7 @@ fn of_last(process: &Process, args: &LogArgs) -> Result<String, Stop> {
         let memory = &workspace.session.memory[target.index()];
         let log = memory.failed_log.or(memory.result.as_ref().and_then(|result| result.log));
         if log.is_none() && memory.result.is_none() {
-            return Err(Stop::usage(format!("`{name}` has not run here")));
+            return Err(Stop::usage(code::NEVER_RAN, format!("`{name}` has not run here")));
         }
         logs.push((name, log));
     }
@@ -74,7 +75,7 @@ fn of_run(process: &Process, node: &str, run: &str) -> Result<String, Stop> {
 /// Says in which run a node did something, if in any.
 fn did_nothing(runs: &[Numbered], at: usize, node: &str, is_meant: &dyn Fn(&&NodeRecord) -> bool) -> Stop {
     let number = runs[at].number;
-    let stop = Stop::usage(format!("run {number} did nothing about `{node}`"));
+    let stop = Stop::usage(code::NEVER_RAN, format!("run {number} did nothing about `{node}`"));
     let worked = |run: &&Numbered| run.record.nodes.iter().any(|done| is_meant(&done));
     let (before, after) = (runs[..at].iter().rev().find(worked), runs[at..].iter().find(worked));
     match before.or(after) {
@@ -95,7 +96,11 @@ fn shown(cache: &Cache, logs: &[(&str, Option<BlobDigest>)]) -> Result<String, S
         match cache.read_blob(digest, u64::MAX) {
             Some(bytes) => out.push_str(&sanitize_for_terminal(&bytes, Colours::Keep)),
             None => {
-                return Err(Stop::new(Exit::Failure, format!("the log of `{name}` is no longer in the cache")));
+                return Err(Stop::new(
+                    code::LOG_GONE,
+                    Exit::Failure,
+                    format!("the log of `{name}` is no longer in the cache"),
+                ));
             }
         }
         if !out.is_empty() && !out.ends_with('\n') {

@@ -10,6 +10,7 @@ mod compare;
 mod components;
 mod copy;
 mod doctor;
+mod explain;
 mod explain_layer;
 mod follow;
 mod graph;
@@ -64,6 +65,7 @@ pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Ex
         Command::Watch(args) => watch::watch(process, &args),
         Command::Graph(args) => graph::graph(process, &args),
         Command::Status(args) => status::status(process, &args),
+        Command::Explain(args) => explain::explain(process, &args),
         Command::ExplainLayer(args) => explain_layer::explain_layer(process, &args),
         Command::Copy(args) => copy::copy(process, &args),
         Command::Prune(args) => prune::prune(process, &args),

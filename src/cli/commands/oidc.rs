@@ -1,5 +1,6 @@
 //! `oidc setup`: what an account in AWS needs before GitHub Actions can publish into it.
 
+use crate::base::code;
 use crate::ci::oidc::Setup;
 use crate::cli::args::{OidcCommand, OidcFormat, OidcSetupArgs};
 use crate::cli::commands::print;
@@ -23,7 +24,7 @@ pub(in crate::cli) fn oidc(process: &Process, command: OidcCommand) -> Result<Ex
              them: add --owner-id and --repo-id (`gh api repos/{}/{} --jq '.owner.id, .id'`)",
             setup.owner, setup.repository
         );
-        sink::of(process).event(&Event::Warning { node: None, message });
+        sink::of(process).event(&Event::Warning { code: code::OLD_SUBJECTS, node: None, message });
     }
     print(&match format {
         OidcFormat::Cloudformation => setup.cloudformation(),
@@ -34,7 +35,7 @@ pub(in crate::cli) fn oidc(process: &Process, command: OidcCommand) -> Result<Ex
 
 fn setup(process: &Process, args: OidcSetupArgs) -> Result<Setup, Stop> {
     let wrong = |flag: &str, value: &str, help: &str| {
-        Stop::usage(format!("`{flag} {value}` cannot stand in a policy")).hint(help.to_owned())
+        Stop::usage(code::BAD_ARGUMENT, format!("`{flag} {value}` cannot stand in a policy")).hint(help.to_owned())
     };
     let is_name = |text: &str, more: &str| {
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
@@ -56,8 +57,11 @@ fn setup(process: &Process, args: OidcSetupArgs) -> Result<Setup, Stop> {
     environments.sort();
     environments.dedup();
     if environments.is_empty() {
-        return Err(Stop::usage("config/ocelot.yaml has no `environments:`, so no job could publish")
-            .hint("name the environment of GitHub for each release group: `environments: {beta: layers-beta}`"));
+        return Err(Stop::usage(
+            code::NOT_GENERATED,
+            "config/ocelot.yaml has no `environments:`, so no job could publish",
+        )
+        .hint("name the environment of GitHub for each release group: `environments: {beta: layers-beta}`"));
     }
     Ok(Setup {
         owner: owner.to_owned(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::aws_id::TableName;
+use crate::base::code;
 use crate::cli::args::PruneArgs;
 use crate::cli::commands::plan::verdicts;
 use crate::cli::commands::verify::read_index;
@@ -54,7 +55,8 @@ pub(super) fn prune(process: &Process, args: &PruneArgs) -> Result<Exit, Stop> {
         })
         .collect();
     if publishes.is_empty() {
-        return Err(Stop::usage("nothing is published by these targets").hint("name a pipeline with `publish` nodes"));
+        return Err(Stop::usage(code::UNSUITABLE_TARGET, "nothing is published by these targets")
+            .hint("name a pipeline with `publish` nodes"));
     }
     let keep = Keep { versions: args.keep as usize, older_than: limit(process, args)? };
     let current = current(process, args, &workspace)?;
@@ -70,7 +72,8 @@ pub(super) fn prune(process: &Process, args: &PruneArgs) -> Result<Exit, Stop> {
     let places =
         each_region(&wanted, |(_, region)| region, |(registry, region)| look(&registries, &bases, registry, region));
     let places = places.into_iter().collect::<Result<Vec<_>, _>>().map_err(stop)?;
-    let known = KnownNames::new(&families, &collector_versions(args, &places)).map_err(Stop::usage)?;
+    let known = KnownNames::new(&families, &collector_versions(args, &places))
+        .map_err(|error| Stop::usage(code::BAD_ARGUMENT, error))?;
 
     let mut plan = Vec::new();
     for place in &places {
@@ -103,7 +106,9 @@ pub(super) fn prune(process: &Process, args: &PruneArgs) -> Result<Exit, Stop> {
 fn limit(process: &Process, args: &PruneArgs) -> Result<Option<u64>, Stop> {
     let Some(text) = &args.older_than else { return Ok(None) };
     let Some(days) = parse_days(text) else {
-        return Err(Stop::usage(format!("`--older-than {text}` is no time")).hint("write it as `90 days`"));
+        return Err(
+            Stop::usage(code::BAD_ARGUMENT, format!("`--older-than {text}` is no time")).hint("write it as `90 days`")
+        );
     };
     Ok(Some(process.clock.unix_seconds().saturating_sub(u64::from(days) * DAY)))
 }
@@ -117,7 +122,7 @@ fn current(
 ) -> Result<BTreeSet<(String, String, u64)>, Stop> {
     let receipts = Receipts::of_project(&workspace.selection.pipeline.root)
         .all()
-        .map_err(|error| Stop::environment(format!("cannot read .ocelot/receipts: {error}")))?;
+        .map_err(|error| Stop::environment(code::RECEIPTS, format!("cannot read .ocelot/receipts: {error}")))?;
     // Each content has a receipt of its own; of those of one layer in one place, the last one counts.
     let mut last = BTreeMap::new();
     for (_, receipt) in receipts {

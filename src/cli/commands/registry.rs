@@ -1,6 +1,7 @@
 //! `registry`: the metadata table.
 
 use crate::base::aws_id::TableName;
+use crate::base::code;
 use crate::cli::args::RegistryCommand;
 use crate::cli::commands::print;
 use crate::cli::commands::versions::stop;
@@ -38,7 +39,9 @@ pub(super) fn registry(process: &Process, command: &RegistryCommand) -> Result<E
 /// # Errors
 /// A name that is none.
 pub(super) fn table_name(text: &str) -> Result<TableName, Stop> {
-    let wrong =
-        || Stop::usage(format!("`{text}` names no table")).hint("write NAME@REGION, such as ocelot-layers@us-east-1");
+    let wrong = || {
+        Stop::usage(code::BAD_ARGUMENT, format!("`{text}` names no table"))
+            .hint("write NAME@REGION, such as ocelot-layers@us-east-1")
+    };
     TableName::parse(text).ok_or_else(wrong)
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::clock::format_utc;
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
 use crate::cli::ending::{Ending, told, write_trace};
@@ -116,10 +117,16 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     refuse_unsupported(&workspace)?;
     if !extra_args.is_empty() {
         let [target] = workspace.targets[..] else {
-            return Err(Stop::usage("arguments after `--` go to one `exec`; name it as the only target"));
+            return Err(Stop::usage(
+                code::UNSUITABLE_TARGET,
+                "arguments after `--` go to one `exec`; name it as the only target",
+            ));
         };
         if !matches!(workspace.session.graph.node(target).kind, Kind::Exec(_)) {
-            return Err(Stop::usage("arguments after `--` go to an `exec`, and the target is none"));
+            return Err(Stop::usage(
+                code::UNSUITABLE_TARGET,
+                "arguments after `--` go to an `exec`, and the target is none",
+            ));
         }
         workspace.session.options.extra_args = Some((target, extra_args.to_vec()));
     }
@@ -138,7 +145,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let secrets = secrets(process, &workspace);
     sink::mask(process, &secrets);
     let redactor = || Redactor::new(secrets.iter().map(String::as_bytes));
-    let looker = Looker::new(&root, now_ns).map_err(Stop::environment)?;
+    let looker = Looker::new(&root, now_ns).map_err(|error| Stop::environment(code::SYSTEM, error))?;
     let world = Arc::new(World {
         root: root.clone(),
         user_cache: process.user_cache(),
@@ -171,10 +178,10 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
 
     workspace.session.cache.finish();
     for warning in workspace.session.cache.take_warnings() {
-        sink.event(&Event::Warning { node: None, message: warning.to_string() });
+        sink.event(&Event::Warning { code: code::CACHE_TROUBLE, node: None, message: warning.to_string() });
     }
     if let Some(message) = watcher.problem() {
-        sink.event(&Event::Warning { node: None, message });
+        sink.event(&Event::Warning { code: code::SYSTEM, node: None, message });
     }
     super::update::save_after_run(process, &mut workspace, &outcome, &mut sink);
     let summary = super::build::summary(&workspace, &BTreeMap::new());
@@ -183,7 +190,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let lasting = extra_args.is_empty() && how.as_is.is_empty();
     let saved = workspace.save(&outcome, lasting, summary);
     if let Err(stop) = &saved {
-        sink.event(&Event::Warning { node: None, message: told(stop) });
+        sink.event(&Event::Warning { code: code::STATE_NOT_KEPT, node: None, message: told(stop) });
     }
     if mode == Mode::Write {
         super::cache::gc_daily(process, &root, &workspace.session.cache, &mut sink);
@@ -260,7 +267,7 @@ fn refuse_unsupported(workspace: &Workspace) -> Result<(), Stop> {
             _ => None,
         };
         if let Some((problem, help)) = problem {
-            return Err(Stop::usage(format!("`{}`: {problem}", node.name)).hint(help));
+            return Err(Stop::usage(code::UNSUITABLE_TARGET, format!("`{}`: {problem}", node.name)).hint(help));
         }
     }
     Ok(())
@@ -298,7 +305,11 @@ fn remove_work(root: &Path, run: &str, keep: bool, sink: &mut dyn EventSink) {
         return;
     }
     if let Err(error) = std::fs::remove_dir_all(&folder) {
-        sink.event(&Event::Warning { node: None, message: format!("cannot remove {}: {error}", folder.display()) });
+        sink.event(&Event::Warning {
+            code: code::CANNOT_WRITE,
+            node: None,
+            message: format!("cannot remove {}: {error}", folder.display()),
+        });
     }
     // Stays if `--keep-temp` kept something there.
     std::fs::remove_dir(above).ok();

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
+use crate::base::code;
 use crate::cli::args::{Cli, CompletionsArgs, ManArgs};
 use crate::cli::commands::print;
 use crate::cli::complete;
@@ -18,7 +19,8 @@ use crate::cli::process::Process;
 /// A shell that the library knows no longer.
 pub(in crate::cli) fn completions(args: &CompletionsArgs) -> Result<Exit, Stop> {
     let script = complete::script(args.shell.name());
-    let script = script.ok_or_else(|| Stop::new(Exit::Internal, format!("no script for {}", args.shell.name())))?;
+    let script = script
+        .ok_or_else(|| Stop::new(code::INTERNAL, Exit::Internal, format!("no script for {}", args.shell.name())))?;
     print(&script);
     Ok(Exit::Ok)
 }
@@ -35,7 +37,9 @@ pub(in crate::cli) fn man(process: &Process, args: &ManArgs) -> Result<Exit, Sto
         command.build();
         pages(&command, "ocelot", &folder)
     };
-    let count = write().map_err(|error| Stop::environment(format!("cannot write {}: {error}", folder.display())))?;
+    let count = write().map_err(|error| {
+        Stop::environment(code::CANNOT_WRITE, format!("cannot write {}: {error}", folder.display()))
+    })?;
     print(&format!("{count} pages in {}\n", folder.display()));
     Ok(Exit::Ok)
 }

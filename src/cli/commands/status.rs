@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::base::code;
 use crate::cli::args::{HowArgs, OutputForm, StatusArgs};
 use crate::cli::commands::plan::verdicts;
 use crate::cli::commands::print;
@@ -25,7 +26,8 @@ pub(in crate::cli) fn status(process: &Process, args: &StatusArgs) -> Result<Exi
     verdicts(process, &mut workspace)?;
     let asked = asked(&workspace);
     if asked.is_empty() {
-        return Err(Stop::usage("nothing is published by these targets").hint("name a pipeline with `publish` nodes"));
+        return Err(Stop::usage(code::UNSUITABLE_TARGET, "nothing is published by these targets")
+            .hint("name a pipeline with `publish` nodes"));
     }
     let registries = Registries::new(&workspace.selection.pipeline.root, &process.env, process.common.offline);
     let found = ask(&registries, &asked);

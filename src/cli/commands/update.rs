@@ -1,5 +1,6 @@
 //! `update`: asks remotes again and moves the lock; and what a run adds to the lock.
 
+use crate::base::code;
 use crate::cli::args::UpdateArgs;
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
@@ -19,7 +20,7 @@ use crate::spec::lock::{LockFile, LockedSource, VERSION};
 /// If a remote cannot be asked, or the lock cannot be written.
 pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exit, Stop> {
     if process.common.offline {
-        return Err(Stop::usage("`update` asks remotes, and `--offline` forbids it"));
+        return Err(Stop::usage(code::UNUSABLE_OPTION, "`update` asks remotes, and `--offline` forbids it"));
     }
     let selection = selection::select(process, &args.select)?;
     let root = selection.pipeline.root.clone();
@@ -30,7 +31,7 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
     for clone in remote_clones(&loaded.graph) {
         let Source::Remote { url, pin } = &clone.source else { continue };
         let found = crate::exec::sources::ask(&process.user_cache(), &process.env, url, clone)
-            .map_err(|error| Stop::environment(format!("{}: {error}", clone.repo)))?;
+            .map_err(|error| Stop::environment(code::REMOTE, format!("{}: {error}", clone.repo)))?;
         let moved = match pin {
             None => {
                 format!("{} {}: pinned at {} of {}\n", clone.repo, clone.reference, &found.commit[..12], found.date)
@@ -70,8 +71,9 @@ pub(in crate::cli) fn update(process: &Process, args: &UpdateArgs) -> Result<Exi
         lock.file.zip = Recipe::CURRENT.number;
     }
     let out = args.out.as_deref().or(process.common.lock.as_deref());
-    lock.write(&root, out)
-        .map_err(|(file, error)| Stop::environment(format!("cannot write {}: {error}", file.display())))?;
+    lock.write(&root, out).map_err(|(file, error)| {
+        Stop::environment(code::CANNOT_WRITE, format!("cannot write {}: {error}", file.display()))
+    })?;
     lock.write_local(&root).ok();
     print(&text);
     Ok(Exit::Ok)
@@ -143,7 +145,7 @@ pub(in crate::cli) fn check_locked(process: &Process, workspace: &Workspace) -> 
     if !process.common.locked || unpinned.is_empty() {
         return Ok(());
     }
-    Err(Stop::environment(format!("`--locked`, but ocelot.lock does not pin {}", unpinned.join(", ")))
+    Err(Stop::environment(code::UNPINNED, format!("`--locked`, but ocelot.lock does not pin {}", unpinned.join(", ")))
         .hint("run `ocelot update`, and commit ocelot.lock"))
 }
 
@@ -182,6 +184,6 @@ pub(in crate::cli) fn save_after_run(
         written.and_then(|()| if write_file { lock.write(&root, process.common.lock.as_deref()) } else { Ok(()) });
     if let Err((file, error)) = written {
         let message = format!("cannot write {}: {error}; the next run asks again", file.display());
-        sink.event(&Event::Warning { node: None, message });
+        sink.event(&Event::Warning { code: code::CANNOT_WRITE, node: None, message });
     }
 }

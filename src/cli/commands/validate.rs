@@ -1,5 +1,6 @@
 //! `validate`: every problem of a pipeline and the files it uses, at its place.
 
+use crate::base::code;
 use crate::base::diag::{self, Diagnostic};
 use crate::cli::args::SelectArgs;
 use crate::cli::commands::print;
@@ -40,8 +41,8 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
     let environment = errors.iter().all(|error| matches!(error.problem, InputProblem::Tool(_)));
     let exit = if environment { Exit::Environment } else { Exit::Usage };
     let Ok(loaded) = workspace::load_project(process, selection) else {
-        let lines: String = errors.iter().map(|error| format!("error: {error}\n")).collect();
-        return Stop { exit, text: lines, annotations: Vec::new() };
+        let code = if environment { code::MISSING_TOOL } else { code::MISSING_INPUT };
+        return Stop::several(code, exit, errors);
     };
     let mut diagnostics: Vec<Diagnostic> = errors
         .iter()
@@ -61,7 +62,9 @@ pub(in crate::cli) fn show_input_errors(process: &Process, selection: &Selection
             };
             let span = text.and_then(|text| find_text(&loaded.sources, node, base, fields, text)).unwrap_or(node);
             let label = if span == node { "of this node".to_owned() } else { format!("needed by `{}`", error.node) };
-            let shown = Diagnostic::error(error.problem.to_string()).label(span, label);
+            let code =
+                if matches!(error.problem, InputProblem::Tool(_)) { code::MISSING_TOOL } else { code::MISSING_INPUT };
+            let shown = Diagnostic::error(code, error.problem.to_string()).label(span, label);
             match &error.problem {
                 InputProblem::Path(ObserveError::Missing { .. }) => shown
                     .help("create the file, correct the path, or declare it under `outputs` of the node that makes it"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::base::aws_id::TableName;
+use crate::base::code;
 use crate::cli::args::StoreArgs;
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
@@ -32,7 +33,7 @@ impl Stores {
             (Some(_), _) => AWS,
             (None, Some(folder)) => folder,
             (None, None) => {
-                return Err(Stop::usage(format!("`{arn}` is in a folder, and none is named"))
+                return Err(Stop::usage(code::UNSUITABLE_TARGET, format!("`{arn}` is in a folder, and none is named"))
                     .hint("name it with `--registry directory:PATH`"));
             }
         };
@@ -55,7 +56,7 @@ impl Stores {
 /// # Errors
 /// One that names no version.
 pub(super) fn parse(text: &str) -> Result<VersionArn, Stop> {
-    VersionArn::parse(text).map_err(Stop::usage)
+    VersionArn::parse(text).map_err(|error| Stop::usage(code::BAD_ARGUMENT, error))
 }
 
 /// Whether a word names a layer version, right or wrong.
@@ -75,7 +76,7 @@ pub(super) fn stop(error: RegistryError) -> Stop {
         ErrorKind::Invalid => Exit::Usage,
         _ => Exit::Environment,
     };
-    let stop = Stop::new(exit, &error);
+    let stop = Stop::new(code::REGISTRY, exit, &error);
     match hint {
         Some(hint) => stop.hint(hint),
         None => stop,

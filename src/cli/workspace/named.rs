@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::cli::exit::Stop;
 use crate::cli::workspace::select_stop;
@@ -24,8 +25,11 @@ fn named(session: &Session, flag: &str, names: &[String], wanted: &[bool]) -> Re
     for name in names {
         let found = select::select_one(&session.graph, name).map_err(select_stop)?;
         if !found.iter().any(|id| wanted[id.index()]) {
-            return Err(Stop::usage(format!("`{flag} {name}`: the targets do not need this node"))
-                .hint("name it as a target too, or leave the targets out"));
+            return Err(Stop::usage(
+                code::UNUSABLE_OPTION,
+                format!("`{flag} {name}`: the targets do not need this node"),
+            )
+            .hint("name it as a target too, or leave the targets out"));
         }
         all.extend(found);
     }
@@ -36,7 +40,7 @@ fn refuse_both(session: &Session) -> Result<(), Stop> {
     match session.options.forced.intersection(&session.options.as_is).next() {
         Some(id) => {
             let name = &session.graph.node(*id).name;
-            Err(Stop::usage(format!("`{name}` cannot be forced and taken as it is"))
+            Err(Stop::usage(code::UNUSABLE_OPTION, format!("`{name}` cannot be forced and taken as it is"))
                 .hint("`--force` does its work again, `--as-is` never does it; leave one of them out"))
         }
         None => Ok(()),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::base::code;
 use crate::base::digest::BlobDigest;
 use crate::base::id::{NodeId, PathId};
 use crate::cli::exit::Stop;
@@ -24,7 +25,7 @@ pub(super) fn save_table(state: &StateDir, observer: &Observer) -> Result<(), St
 }
 
 fn failed(file: &Path, error: &std::io::Error) -> Stop {
-    Stop::environment(format!("cannot write {}: {error}", file.display()))
+    Stop::environment(code::CANNOT_WRITE, format!("cannot write {}: {error}", file.display()))
 }
 
 impl Workspace {

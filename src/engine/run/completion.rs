@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Run;
 use crate::action::manifest::{compare, read_fields};
 use crate::action::verdict::{Decision, Reason, Verdict};
+use crate::base::code;
 use crate::base::digest::ActionDigest;
 use crate::base::id::NodeId;
 use crate::engine::job::command_line;
@@ -31,7 +32,7 @@ impl Run<'_> {
         }
         for message in completion.warnings {
             let node = Some(self.name(id));
-            self.sink.event(&Event::Warning { node, message });
+            self.sink.event(&Event::Warning { code: code::NODE_WARNING, node, message });
         }
         let work = self.works.remove(&id);
         let was_restore = matches!(work, Some(Work::Restore(..)));
@@ -61,11 +62,10 @@ impl Run<'_> {
                     self.session.claim_outputs(id);
                 }
                 let mut failure = Failure {
-                    message: error.to_string(),
                     tail: completion.tail,
                     log: completion.log_file,
                     environment: matches!(error, WorkError::Environment(_)),
-                    ..Failure::default()
+                    ..Failure::new(error.code(self.session.graph.node(id).kind.name()), error.to_string())
                 };
                 if let Some(work) = &work {
                     self.tell_of(work.job(), &mut failure);
@@ -97,7 +97,7 @@ impl Run<'_> {
         let node = graph.node(id);
         for path in &success.changed_inputs {
             let message = format!("`{path}` changed while the node ran: its result is used, but not recorded");
-            self.sink.event(&Event::Warning { node: Some(node.name.clone()), message });
+            self.sink.event(&Event::Warning { code: code::INPUT_CHANGED, node: Some(node.name.clone()), message });
         }
         let before = self.session.memory[id.index()].result.as_ref();
         let unchanged = before.is_some_and(|before| before.same_for_dependents(&success.result));
@@ -121,7 +121,7 @@ impl Run<'_> {
         if let Some(message) = budget::over(node, Some(&success.result)) {
             // Its record stands: a larger budget lets it pass.
             self.session.memory[id.index()].failed_log = success.result.log;
-            return self.end_failed(id, Failure { message, ..Failure::default() }, duration_ms);
+            return self.end_failed(id, Failure::new(code::OVER_BUDGET, message), duration_ms);
         }
         let forced = self.session.options.forced.contains(&id);
         let asked = matches!(&node.kind, Kind::Clone(_)) && unchanged && !forced;
@@ -177,7 +177,7 @@ impl Run<'_> {
                  `--force {0}` does it again",
                 node.name
             );
-            return self.end_failed(waiting, Failure { message, ..Failure::default() }, 0);
+            return self.end_failed(waiting, Failure::new(code::RESULT_LOST, message), 0);
         }
         if let Some(end) = self.outcome.ends[producer.index()].take() {
             self.outcome.counts.remove(end);
@@ -192,7 +192,7 @@ impl Run<'_> {
                 self.machine.reopen(producer, waiting);
             }
             Err(problem) => {
-                let failure = Failure { message: problem.to_string(), ..Failure::default() };
+                let failure = Failure::new(code::INPUT_UNREADABLE, problem.to_string());
                 self.end_failed(waiting, failure, 0);
             }
         }

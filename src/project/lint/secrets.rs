@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, SourceMap};
 use crate::project::load::Loaded;
 
@@ -24,16 +25,14 @@ const STARTS: [(&str, usize); 11] = [
     ("-----BEGIN ", 20),
 ];
 
-/// What such a warning is called.
-const CODE: &str = "secret-in-env";
-
 /// The same findings as a person may see them: those whose picture would show a secret only name their place.
 pub fn without_their_lines(sources: &SourceMap, found: &[Diagnostic]) -> Vec<Diagnostic> {
     let line = |problem: &Diagnostic| {
         let span = problem.span()?;
         Some((span.source, sources.line_col(span)?.line))
     };
-    let hidden: BTreeSet<_> = found.iter().filter(|problem| problem.code == Some(CODE)).filter_map(line).collect();
+    let hidden: BTreeSet<_> =
+        found.iter().filter(|problem| problem.code == code::SECRET_IN_ENV).filter_map(line).collect();
     let shown =
         |problem: &Diagnostic| match problem.span().filter(|_| line(problem).is_some_and(|at| hidden.contains(&at))) {
             Some(span) => {
@@ -60,8 +59,7 @@ pub(super) fn in_env(loaded: &Loaded) -> Vec<Diagnostic> {
     values
         .filter(|(_, name, value)| is_secret(name, &value.value))
         .map(|(node, name, value)| {
-            Diagnostic::warning(format!("`{name}` of `{node}` holds what looks like a secret"))
-                .code(CODE)
+            Diagnostic::warning(code::SECRET_IN_ENV, format!("`{name}` of `{node}` holds what looks like a secret"))
                 .label(value.span, "")
                 .note("values of `env:` are in the file, in digests and in records")
                 .help(format!("`secret-env: [{name}]` takes it from the caller, and keeps it out of all of them"))

@@ -57,11 +57,12 @@ pub fn annotations(sources: &SourceMap, diagnostics: &[Diagnostic], folder: &str
             Some((format!("{folder}{}", sources.get(span.source)?.name), at.line, at.column))
         });
         let mut message = diagnostic.message.clone();
+        let title = diagnostic.code.to_string();
         for help in &diagnostic.help {
             // Writing to a String cannot fail.
             let _ = write!(message, "\nhelp: {help}");
         }
-        Annotation { severity: diagnostic.severity, place, title: String::new(), message }
+        Annotation { severity: diagnostic.severity, place, title, message }
     };
     diagnostics.iter().map(one).collect()
 }

@@ -97,7 +97,8 @@ impl<W: Write> GithubSink<W> {
             Ended::Failed => {
                 self.print(&neutral(&(head + &body)));
                 let message = failure.map_or("", |failure| failure.message.as_str());
-                self.annotate(Severity::Error, &format!("{node} failed"), message);
+                let code = failure.map(|failure| format!(" ({})", failure.code)).unwrap_or_default();
+                self.annotate(Severity::Error, &format!("{node} failed{code}"), message);
             }
             _ if body.is_empty() => self.print(&neutral(&head)),
             _ => {
@@ -146,8 +147,8 @@ impl<W: Write> EventSink for GithubSink<W> {
                 self.rows.push(Row { node: node.clone(), end: *end, duration_ms: *duration_ms, why });
                 return self.ended(event, node, *end, failure.as_ref());
             }
-            Event::Warning { node, message } => {
-                let title = node.clone().unwrap_or_default();
+            Event::Warning { code, node, message } => {
+                let title = node.as_ref().map_or_else(|| code.to_string(), |node| format!("{node} ({code})"));
                 self.annotate(Severity::Warning, &title, message);
                 if self.warnings <= MOST_ANNOTATIONS {
                     // The annotation is also a line of the log.
@@ -175,6 +176,7 @@ impl<W: Write> EventSink for GithubSink<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::code;
 
     fn shown(events: &[Event], files: StepFiles) -> String {
         let mut sink = GithubSink::new(Vec::new(), files, Clock::start());
@@ -191,7 +193,7 @@ mod tests {
     }
 
     fn failure(message: &str) -> Option<Failure> {
-        Some(Failure { message: message.into(), tail: vec!["the tail".into()], ..Failure::default() })
+        Some(Failure { tail: vec!["the tail".into()], ..Failure::new(code::COMMAND_FAILED, message) })
     }
 
     #[test]
@@ -207,8 +209,8 @@ mod tests {
         assert_eq!(
             shown(&events, StepFiles::default()),
             "::group::ran a (5 ms)\n  | one\n  | ::endgroup::\n::endgroup::\n\
-             \u{20}  FAIL b (5 ms)\nerror: `cc` exited with status 1\n  | two\n\
-             ::error title=b failed::`cc` exited with status 1\n\
+             \u{20}  FAIL b (5 ms)\nerror[OC0701]: `cc` exited with status 1\n  | two\n\
+             ::error title=b failed (OC0701)::`cc` exited with status 1\n\
              \u{20}   ran c (5 ms) \n"
         );
     }
@@ -222,7 +224,7 @@ mod tests {
             ended(hostile, Ended::Ran, None),
             output("n", hostile),
             ended("n", Ended::Failed, failure(hostile)),
-            Event::Warning { node: Some(hostile.into()), message: hostile.into() },
+            Event::Warning { code: code::NODE_WARNING, node: Some(hostile.into()), message: hostile.into() },
             Event::Note { message: hostile.into() },
         ];
         let text = shown(&events, StepFiles::default());
@@ -235,12 +237,14 @@ mod tests {
 
     #[test]
     fn annotations_end_at_ten_and_what_a_node_printed_is_bounded() {
-        let mut events: Vec<Event> = (0..12).map(|i| Event::Warning { node: None, message: format!("w{i}") }).collect();
+        let mut events: Vec<Event> = (0..12)
+            .map(|i| Event::Warning { code: code::NODE_WARNING, node: None, message: format!("w{i}") })
+            .collect();
         events.extend((0..MOST_LINES + 5).map(|i| output("a", &format!("line {i}"))));
         events.push(ended("a", Ended::Ran, None));
         let text = shown(&events, StepFiles::default());
-        assert_eq!(text.matches("::warning::").count(), MOST_ANNOTATIONS);
-        assert!(text.contains("warning: w11\n"), "{text}");
+        assert_eq!(text.matches("::warning ").count(), MOST_ANNOTATIONS);
+        assert!(text.contains("warning[OC0714]: w11\n"), "{text}");
         assert!(text.contains("(5 lines before; `ocelot log a` has them)\n  | line 5\n"), "bounded");
     }
 

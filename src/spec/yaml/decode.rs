@@ -11,6 +11,7 @@ use std::ptr;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::de::DeserializeOwned;
 
+use crate::base::code::{self, Code};
 use crate::base::diag::{self, Diagnostic, Span, quoted};
 use crate::base::suggest::closest;
 use crate::spec::yaml::expect::{Failure, Place, Problem};
@@ -134,7 +135,7 @@ impl Context {
         }
         let free = known.iter().copied().filter(|name| !others.iter().any(|entry| entry.key.as_str() == *name));
         if self.unknown.borrow_mut().insert(id(key)) {
-            self.report(unknown("field", key.as_str(), key.span(), free));
+            self.report(unknown(code::UNKNOWN_FIELD, "field", key.as_str(), key.span(), free));
         }
     }
 }
@@ -143,23 +144,34 @@ fn explain(problem: &Problem, tree: &Tree<'_>, place: Place) -> Diagnostic {
     match problem {
         Problem::Expected(expected) => {
             let message = format!("expected {expected}, found {}", tree.describe());
-            let diagnostic = Diagnostic::error(message).label(place.span, format!("expected {expected}"));
+            let diagnostic =
+                Diagnostic::error(code::WRONG_TYPE, message).label(place.span, format!("expected {expected}"));
             match hint(tree, expected) {
                 Some(help) => diagnostic.help(help),
                 None => diagnostic,
             }
         }
-        Problem::MissingField(field) => Diagnostic::error(format!("missing field `{field}`"))
+        Problem::MissingField(field) => Diagnostic::error(code::MISSING_FIELD, format!("missing field `{field}`"))
             .label(place.span, format!("this needs a field `{field}`")),
-        Problem::UnknownField { field, known } => unknown("field", field, place.span, known.iter().copied()),
-        Problem::UnknownVariant { variant, known } => unknown("value", variant, place.span, known.iter().copied()),
-        Problem::Other(message) => Diagnostic::error(message.as_str()).label(place.span, ""),
+        Problem::UnknownField { field, known } => {
+            unknown(code::UNKNOWN_FIELD, "field", field, place.span, known.iter().copied())
+        }
+        Problem::UnknownVariant { variant, known } => {
+            unknown(code::UNKNOWN_VALUE, "value", variant, place.span, known.iter().copied())
+        }
+        Problem::Other(message) => Diagnostic::error(code::INVALID_VALUE, message.as_str()).label(place.span, ""),
     }
 }
 
 /// A word that is none of `names`.
-fn unknown<'n>(what: &str, word: &str, span: Span, names: impl Iterator<Item = &'n str> + Clone) -> Diagnostic {
-    Diagnostic::error(format!("unknown {what} {}", quoted(word)))
+fn unknown<'n>(
+    code: Code,
+    what: &str,
+    word: &str,
+    span: Span,
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Diagnostic {
+    Diagnostic::error(code, format!("unknown {what} {}", quoted(word)))
         .label(span, "")
         .note(list("possible here", names.clone()))
         .did_you_mean(closest(word, names))

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, quoted};
 use crate::spec::yaml::tree::Entry;
 
@@ -18,7 +19,7 @@ pub(super) fn repeated_keys(entries: &[Entry<'_>], most: usize, problems: &mut V
         }
         let (first, key) = (&entries[first].key, &entries[again].key);
         problems.push(
-            Diagnostic::error(format!("duplicate key {}", quoted(key.as_str())))
+            Diagnostic::error(code::DUPLICATE_KEY, format!("duplicate key {}", quoted(key.as_str())))
                 .label(key.span(), "this one is here again")
                 .secondary(first.span(), "first here"),
         );

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
 use rustc_hash::FxHashMap;
 
+use crate::base::code;
 use crate::base::diag::{Diagnostic, SourceId, Span, quoted};
 use crate::spec::yaml::keys::repeated_keys;
 use crate::spec::yaml::scalar::{Core, core};
@@ -47,7 +48,7 @@ pub fn parse<'a>(source: SourceId, text: &'a str, limits: &Limits, problems: &mu
     if text.len() > limits.bytes.min(u32::MAX as usize) {
         let start = Span::new(source, 0, 0);
         let message = format!("the file is longer than {} MiB", limits.bytes >> 20);
-        problems.push(Diagnostic::error(message).label(start, "").help("split it with `include`"));
+        problems.push(Diagnostic::error(code::FILE_TOO_LONG, message).label(start, "").help("split it with `include`"));
         return None;
     }
     let options = granit_parser::options! {
@@ -183,7 +184,7 @@ impl<'a> Builder<'a, '_> {
                     return Ok(());
                 }
                 let mark = self.span_of(at);
-                Err(Diagnostic::error("more than one document in the file")
+                Err(Diagnostic::error(code::UNSUPPORTED_YAML, "more than one document in the file")
                     .label(mark, "a second one starts here")
                     .help("put it in a file of its own"))
             }
@@ -221,7 +222,7 @@ impl<'a> Builder<'a, '_> {
                         style = Style::Plain;
                     } else {
                         let message = format!("{} is not what its tag `!!{kind}` says", quoted(&text));
-                        self.problems.push(Diagnostic::error(message).label(mark, ""));
+                        self.problems.push(Diagnostic::error(code::TAG, message).label(mark, ""));
                     }
                 }
                 _ => {
@@ -251,10 +252,10 @@ impl<'a> Builder<'a, '_> {
 
     fn key(&mut self, text: Cow<'a, str>, style: Style, mark: Span, empty: bool) -> Step {
         if empty {
-            return Err(Diagnostic::error("a key is missing").label(mark, "expected a key before this"));
+            return Err(Diagnostic::error(code::BAD_KEY, "a key is missing").label(mark, "expected a key before this"));
         }
         if style == Style::Plain && text == "<<" {
-            return Err(Diagnostic::error("merge keys are not supported")
+            return Err(Diagnostic::error(code::UNSUPPORTED_YAML, "merge keys are not supported")
                 .label(mark, "")
                 .help("write the entries out, or use `*name` as a whole value"));
         }
@@ -268,7 +269,8 @@ impl<'a> Builder<'a, '_> {
         let mark = self.span_of(at);
         if self.frames.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) {
             let what = if is_map { "a map" } else { "a list" };
-            let mut problem = Diagnostic::error(format!("{what} cannot be a key")).label(mark, "expected a text");
+            let mut problem =
+                Diagnostic::error(code::BAD_KEY, format!("{what} cannot be a key")).label(mark, "expected a text");
             if self.text[mark.start as usize..].starts_with('{') {
                 problem = problem.help("put a text with `{` in quotes");
             }
@@ -314,10 +316,11 @@ impl<'a> Builder<'a, '_> {
     fn alias(&mut self, anchor: usize, at: &granit_parser::Span) -> Step {
         let mark = self.span_of(at);
         if self.frames.last().is_some_and(|frame| frame.is_map && frame.key.is_none()) {
-            return Err(Diagnostic::error("an alias cannot be a key").label(mark, "expected a text"));
+            return Err(Diagnostic::error(code::BAD_KEY, "an alias cannot be a key").label(mark, "expected a text"));
         }
         let Some(Anchor { tree, size }) = self.anchors.get(&anchor) else {
-            return Err(Diagnostic::error("an alias within what it stands for").label(mark, "this would never end"));
+            return Err(Diagnostic::error(code::ALIAS, "an alias within what it stands for")
+                .label(mark, "this would never end"));
         };
         if self.frames.len() + size.depth > self.depth_limit {
             return Err(too_deep(self.depth_limit, mark));
@@ -325,7 +328,7 @@ impl<'a> Builder<'a, '_> {
         let (tree, size) = (Tree::shared(Arc::clone(tree)), *size);
         self.last_end = mark.end;
         self.budget = self.budget.checked_sub(size.nodes).ok_or_else(|| {
-            Diagnostic::error("aliases repeat too much")
+            Diagnostic::error(code::ALIAS, "aliases repeat too much")
                 .label(mark, "with this one, more than a file of this length may")
                 .help("write the repeated part in fewer places")
         })?;
@@ -360,7 +363,8 @@ impl<'a> Builder<'a, '_> {
             return;
         }
         let mark = self.span_of(&at.tag_span().unwrap_or(*at));
-        let problem = Diagnostic::error(format!("the tag {} is not supported here", quoted(&tag.original())));
+        let problem =
+            Diagnostic::error(code::TAG, format!("the tag {} is not supported here", quoted(&tag.original())));
         let help = "put a text that starts with `!` in quotes";
         self.problems.push(problem.label(mark, "").help(help));
     }
@@ -368,7 +372,7 @@ impl<'a> Builder<'a, '_> {
 
 fn too_deep(limit: usize, mark: Span) -> Diagnostic {
     let message = format!("more than {limit} lists and maps within each other");
-    Diagnostic::error(message).label(mark, "this one is too deep")
+    Diagnostic::error(code::TOO_DEEP, message).label(mark, "this one is too deep")
 }
 
 /// The core tag that a scalar's text calls for.

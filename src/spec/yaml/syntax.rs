@@ -2,6 +2,7 @@
 
 use granit_parser::{ErrorKind, ScanError};
 
+use crate::base::code::{self, Code};
 use crate::base::diag::{Diagnostic, Span};
 
 const QUOTE_COLON: &str = "put a text with `: ` in quotes";
@@ -35,7 +36,7 @@ pub(super) fn explain(
     span: impl Fn(usize, usize) -> Span,
 ) -> Diagnostic {
     if let Some(marker) = conflict(text) {
-        return Diagnostic::error("a merge conflict is not resolved")
+        return Diagnostic::error(code::MERGE_CONFLICT, "a merge conflict is not resolved")
             .label(span(marker, marker + CONFLICT.len()), "one side begins here")
             .help("keep what is right of both sides, and remove the lines with `<<<<<<<`, `=======` and `>>>>>>>`");
     }
@@ -43,65 +44,82 @@ pub(super) fn explain(
     // At the end of the file the last thing written says more than an empty line.
     let at = if text.get(at..).is_some_and(|rest| rest.trim().is_empty()) { text.trim_end().len() } else { at };
     let mark = span(at, at + usize::from(at < text.len()));
-    let problem = |message: &str| Diagnostic::error(message);
+    let problem = |code: Code, message: &str| Diagnostic::error(code, message);
     let explained = match error.kind() {
-        ErrorKind::UnclosedFlowCollection { open } => problem(&format!("`{open}` is never closed")).label(mark, ""),
+        ErrorKind::UnclosedFlowCollection { open } => {
+            problem(code::UNCLOSED, &format!("`{open}` is never closed")).label(mark, "")
+        }
         ErrorKind::UnexpectedEofFlowSequence | ErrorKind::ExpectedFlowSequenceSeparator => {
-            problem("expected `,` or `]`").label(mark, "").help(quote_brackets(text, at))
+            problem(code::UNCLOSED, "expected `,` or `]`").label(mark, "").help(quote_brackets(text, at))
         }
         ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofImplicitFlowMapping
         | ErrorKind::ExpectedFlowMappingSeparator => {
-            problem("expected `,` or `}`").label(mark, "").help(quote_brackets(text, at))
+            problem(code::UNCLOSED, "expected `,` or `}`").label(mark, "").help(quote_brackets(text, at))
         }
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
-            problem(&format!("`{open}` is closed by `{close}`")).label(mark, "")
+            problem(code::UNCLOSED, &format!("`{open}` is closed by `{close}`")).label(mark, "")
         }
-        ErrorKind::MisplacedFlowCollectionEnd => problem("nothing is open that this could close").label(mark, ""),
-        ErrorKind::UnclosedQuotedScalar => problem("a quote is never closed").label(mark, ""),
+        ErrorKind::MisplacedFlowCollectionEnd => {
+            problem(code::UNCLOSED, "nothing is open that this could close").label(mark, "")
+        }
+        ErrorKind::UnclosedQuotedScalar => problem(code::UNCLOSED, "a quote is never closed").label(mark, ""),
         ErrorKind::InvalidTrailingSingleQuotedScalar | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
-            problem("text after a closing quote").label(mark, "").help("put the whole text in quotes")
+            problem(code::QUOTES_NEEDED, "text after a closing quote")
+                .label(mark, "")
+                .help("put the whole text in quotes")
         }
-        ErrorKind::UnknownQuotedScalarEscape => problem("unknown escape in a text in double quotes")
-            .label(mark, "")
-            .help("write `\\\\` for a backslash, or use single quotes"),
+        ErrorKind::UnknownQuotedScalarEscape => {
+            problem(code::QUOTES_NEEDED, "unknown escape in a text in double quotes")
+                .label(mark, "")
+                .help("write `\\\\` for a backslash, or use single quotes")
+        }
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
         | ErrorKind::TabInPlainScalar => {
-            problem("a tab is not allowed here").label(mark, "").help("indent with spaces")
+            problem(code::INDENTATION, "a tab is not allowed here").label(mark, "").help("indent with spaces")
         }
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
-            problem("`:` is not allowed here").label(mark, "").help(QUOTE_COLON).help("check the indentation")
+            problem(code::QUOTES_NEEDED, "`:` is not allowed here")
+                .label(mark, "")
+                .help(QUOTE_COLON)
+                .help("check the indentation")
         }
         ErrorKind::InvalidIndentation
         | ErrorKind::InvalidQuotedScalarIndent
         | ErrorKind::InvalidFlowScalarIndent
-        | ErrorKind::InvalidBlockScalarIndent => problem("wrong indentation").label(mark, ""),
-        ErrorKind::ExpectedBlockMappingKey => problem("expected a key")
+        | ErrorKind::InvalidBlockScalarIndent => problem(code::INDENTATION, "wrong indentation").label(mark, ""),
+        ErrorKind::ExpectedBlockMappingKey => problem(code::INDENTATION, "expected a key")
             .label(mark, "this does not line up with the keys above, or is no key")
             .help("check the indentation, and the `:` after the key"),
-        ErrorKind::ExpectedBlockSequenceEntry => problem("expected `- `").label(mark, "").help("check the indentation"),
-        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
-            problem("expected `:` after a key").label(mark, "").help("a key is one line of at most 1024 characters")
+        ErrorKind::ExpectedBlockSequenceEntry => {
+            problem(code::INDENTATION, "expected `- `").label(mark, "").help("check the indentation")
         }
-        ErrorKind::UnknownAnchor => problem("an alias to an anchor that is not there")
+        ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
+            problem(code::BAD_KEY, "expected `:` after a key")
+                .label(mark, "")
+                .help("a key is one line of at most 1024 characters")
+        }
+        ErrorKind::UnknownAnchor => problem(code::ALIAS, "an alias to an anchor that is not there")
             .label(mark, "")
             .help("put a text that starts with `*` in quotes"),
         ErrorKind::MissingAnchorOrAliasName
         | ErrorKind::UnexpectedCharacter { .. }
         | ErrorKind::UndeclaredTagHandle => {
-            problem("a text cannot start with this character").label(mark, "").help(QUOTE_SPECIAL)
+            problem(code::QUOTES_NEEDED, "a text cannot start with this character").label(mark, "").help(QUOTE_SPECIAL)
         }
         ErrorKind::RecursionLimitExceeded => {
-            problem("too many lists and maps within each other").label(mark, "this one is too deep")
+            problem(code::TOO_DEEP, "too many lists and maps within each other").label(mark, "this one is too deep")
         }
         ErrorKind::DirectiveDisallowed => {
-            problem("directives are not supported").label(mark, "").help("remove the line")
+            problem(code::UNSUPPORTED_YAML, "directives are not supported").label(mark, "").help("remove the line")
         }
-        ErrorKind::BomInsideDocument => problem("a byte-order mark inside the file").label(mark, "").help("remove it"),
-        kind => problem("the file is not valid YAML").label(mark, kind.to_string()),
+        ErrorKind::BomInsideDocument => {
+            problem(code::UNSUPPORTED_YAML, "a byte-order mark inside the file").label(mark, "").help("remove it")
+        }
+        kind => problem(code::INVALID_YAML, "the file is not valid YAML").label(mark, kind.to_string()),
     };
     match (error.kind(), open) {
         (

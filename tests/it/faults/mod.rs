@@ -50,7 +50,7 @@ pub(crate) fn assert_chain(space: &Space) {
 /// Lines of standard error that are warnings. That a command left a process is left out: on a machine with much to do, a
 /// sibling between `fork` and `exec` can look like one.
 pub(crate) fn warnings(ran: &Ran) -> Vec<&str> {
-    let warnings = ran.stderr.lines().filter(|line| line.starts_with("warning:"));
+    let warnings = ran.stderr.lines().filter(|line| line.starts_with("warning[OC"));
     warnings.filter(|line| !line.contains("left a process running")).collect()
 }
 

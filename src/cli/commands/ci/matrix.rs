@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::action::verdict::{Reason, Verdict};
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::ci::matrix::{AllJobs, Entry, waves};
 use crate::cli::args::MatrixArgs;
@@ -27,7 +28,7 @@ use crate::report::github::files::write_outputs;
 /// If the project or the targets are wrong, or the step outputs cannot be written.
 pub(in crate::cli) fn matrix(process: &Process, args: &MatrixArgs) -> Result<Exit, Stop> {
     if !is_output_name(&args.name) {
-        return Err(Stop::usage(format!("`--name {}` is no name of a step output", args.name))
+        return Err(Stop::usage(code::BAD_ARGUMENT, format!("`--name {}` is no name of a step output", args.name))
             .hint("write letters, digits, `-` and `_`, a letter first"));
     }
     let mut selection = selection::select(process, &args.select)?;
@@ -37,7 +38,7 @@ pub(in crate::cli) fn matrix(process: &Process, args: &MatrixArgs) -> Result<Exi
     let request =
         OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], as_is: &[], options };
     let Opened::Session(mut workspace) = workspace::open(process, request)? else {
-        return Err(Stop::new(Exit::Internal, "BUG: a null answer where none was allowed"));
+        return Err(Stop::new(code::INTERNAL, Exit::Internal, "BUG: a null answer where none was allowed"));
     };
     let listed = match named.is_empty() {
         true => with_most_axes(&workspace),
@@ -127,7 +128,7 @@ fn knows_account(process: &Process, workspace: &Workspace) -> bool {
         Ok(_) => true,
         Err(error) => {
             let message = format!("every layer is listed, as it is not known whose the credentials are: {error}");
-            sink::of(process).event(&Event::Warning { node: None, message });
+            sink::of(process).event(&Event::Warning { code: code::CREDENTIALS, node: None, message });
             false
         }
     }
@@ -136,8 +137,9 @@ fn knows_account(process: &Process, workspace: &Workspace) -> bool {
 /// Sets step outputs, where there is a step.
 fn hand_on(process: &Process, outputs: &[(&str, String)]) -> Result<(), Stop> {
     let Some(file) = sink::step_files(process).output else { return Ok(()) };
-    write_outputs(&file, outputs)
-        .map_err(|error| Stop::environment(format!("cannot write the step outputs to {}: {error}", file.display())))
+    write_outputs(&file, outputs).map_err(|error| {
+        Stop::environment(code::CANNOT_WRITE, format!("cannot write the step outputs to {}: {error}", file.display()))
+    })
 }
 
 fn json(value: &impl serde::Serialize) -> String {

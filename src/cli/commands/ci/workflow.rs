@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::base::code;
 use crate::ci::facts::{Asked, Facts};
 use crate::ci::workflow::{THIS, workflow as text_of};
 use crate::cli::args::{SelectArgs, WorkflowArgs};
@@ -36,10 +37,8 @@ pub(in crate::cli) fn workflow(process: &Process, args: &WorkflowArgs) -> Result
         per_region_jobs: args.per_region_jobs,
         from_source: args.from_source,
     };
-    let facts = Facts::of(&loaded.file, &asked).map_err(|problems| {
-        let told = problems.iter().map(|problem| format!("error: {problem}\n")).collect();
-        Stop { exit: Exit::Usage, text: told, annotations: Vec::new() }
-    })?;
+    let facts = Facts::of(&loaded.file, &asked)
+        .map_err(|problems| Stop::several(code::NOT_GENERATED, Exit::Usage, problems))?;
     let text = text_of(&facts, &settings.actions, THIS);
     let stem = Path::new(&args.pipeline).file_stem().unwrap_or_default().to_string_lossy();
     let name = args.out.clone().unwrap_or_else(|| format!(".github/workflows/{stem}.yml"));
@@ -51,12 +50,17 @@ pub(in crate::cli) fn workflow(process: &Process, args: &WorkflowArgs) -> Result
     if args.check {
         return match std::fs::read_to_string(&file) {
             Ok(there) if there == text => Ok(Exit::Ok),
-            Ok(there) => Err(Stop::new(Exit::Failure, differs(&name, &there, &text)).hint(again(args))),
-            Err(error) => Err(Stop::new(Exit::Failure, format!("cannot read {name}: {error}")).hint(again(args))),
+            Ok(there) => {
+                Err(Stop::new(code::GENERATED_DIFFERS, Exit::Failure, differs(&name, &there, &text)).hint(again(args)))
+            }
+            Err(error) => {
+                Err(Stop::new(code::GENERATED_DIFFERS, Exit::Failure, format!("cannot read {name}: {error}"))
+                    .hint(again(args)))
+            }
         };
     }
     atomic::write(&file, text.as_bytes(), false)
-        .map_err(|error| Stop::environment(format!("cannot write {name}: {error}")))?;
+        .map_err(|error| Stop::environment(code::CANNOT_WRITE, format!("cannot write {name}: {error}")))?;
     print(&format!("{name}: written\n"));
     Ok(Exit::Ok)
 }

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::base::code;
 use crate::cli::args::{DoctorArgs, OutputForm};
 use crate::cli::commands::print;
 use crate::cli::exit::{Exit, Stop};
@@ -54,7 +55,8 @@ impl Finding {
 /// `--online` together with `--offline`.
 pub(in crate::cli) fn doctor(process: &Process, args: &DoctorArgs) -> Result<Exit, Stop> {
     if args.online && process.common.offline {
-        return Err(Stop::usage("`--online` asks AWS, and `--offline` lets nobody").hint("leave one of them out"));
+        return Err(Stop::usage(code::UNUSABLE_OPTION, "`--online` asks AWS, and `--offline` lets nobody")
+            .hint("leave one of them out"));
     }
     let mut findings = tools::look(process);
     findings.extend(places::look(process));

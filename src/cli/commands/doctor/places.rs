@@ -26,7 +26,7 @@ pub(super) fn look(process: &Process) -> Vec<Finding> {
     findings.push(match process.open_cache(Access::ReadOnly, None) {
         Ok(_) => Finding::ok("cache", store.display().to_string()),
         Err(stop) => {
-            let problem = stop.text.trim().trim_start_matches("error: ").to_owned();
+            let problem = stop.told().to_owned();
             Finding::wrong("cache", problem, "set XDG_CACHE_HOME to a folder of your own")
         }
     });

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::base::code;
 use crate::cli::exit::Stop;
 use crate::cli::process::Process;
 use crate::exec::outputs::remove_any;
@@ -17,9 +18,9 @@ pub(super) fn with<T>(
     act: impl FnOnce(&Process) -> Result<T, Stop>,
 ) -> Result<T, Stop> {
     let copy = root.join(".ocelot/verify");
-    remove_any(&copy)
-        .and_then(|()| copy_project(root, &copy))
-        .map_err(|error| Stop::environment(format!("cannot copy the project to {}: {error}", copy.display())))?;
+    remove_any(&copy).and_then(|()| copy_project(root, &copy)).map_err(|error| {
+        Stop::environment(code::CANNOT_WRITE, format!("cannot copy the project to {}: {error}", copy.display()))
+    })?;
     let (env, common) = (process.env.clone(), process.common.clone());
     let done = act(&Process { dir: copy.clone(), env, clock: process.clock, common });
     // Leftovers are replaced by the next time.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::action::result::{ActionResult, Content};
+use crate::base::code;
 use crate::cli::args::{SelectArgs, VerifyArgs};
 use crate::cli::commands::plan::verdicts;
 use crate::cli::commands::versions::{Stores, is_arn, parse, stop};
@@ -81,7 +82,7 @@ fn of_arn(process: &Process, args: &VerifyArgs, stores: &Stores, arn: &VersionAr
     let mut found = vec![Found::right("there", format!("{arn} ({})", version.code_sha256))];
     if let Some(file) = &args.against {
         let zip = std::fs::read(process.dir.join(file))
-            .map_err(|error| Stop::usage(format!("cannot read `{file}`: {error}")))?;
+            .map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot read `{file}`: {error}")))?;
         found.push(against(registry.as_ref(), arn, &version, file, &zip));
     }
     // A list of somebody else's layers is not to be had.
@@ -185,8 +186,8 @@ fn of_entry(registry: &dyn LayerRegistry, arn: &VersionArn, version: &Version) -
 /// One that cannot be read, which is never taken for an empty one.
 pub(in crate::cli::commands) fn read_index(process: &Process, file: &str) -> Result<Index, Stop> {
     let text = std::fs::read_to_string(process.dir.join(file))
-        .map_err(|error| Stop::usage(format!("cannot read `{file}`: {error}")))?;
-    Index::parse(&text).map_err(|problem| Stop::usage(format!("`{file}`: {problem}")))
+        .map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot read `{file}`: {error}")))?;
+    Index::parse(&text).map_err(|problem| Stop::usage(code::UNREADABLE_ARGUMENT, format!("`{file}`: {problem}")))
 }
 
 /// `publish` nodes: what is there against what is built here.
@@ -197,9 +198,8 @@ fn of_nodes(process: &Process, args: &VerifyArgs, targets: Vec<String>) -> Resul
     verdicts(process, &mut workspace)?;
     let asked = asked(&workspace);
     if asked.is_empty() {
-        return Err(
-            Stop::usage("these targets publish nothing").hint("name `publish` nodes, or see `--twice` for others")
-        );
+        return Err(Stop::usage(code::UNSUITABLE_TARGET, "these targets publish nothing")
+            .hint("name `publish` nodes, or see `--twice` for others"));
     }
     let registries = Registries::new(&workspace.selection.pipeline.root, &process.env, process.common.offline);
     let answers = ask(&registries, &asked);

@@ -8,6 +8,7 @@ mod twice;
 
 use std::path::Path;
 
+use crate::base::code;
 use crate::cli::args::VerifyArgs;
 use crate::cli::commands::versions::is_arn;
 use crate::cli::exit::{Exit, Stop};
@@ -27,7 +28,8 @@ pub(in crate::cli) fn verify(process: &Process, args: &VerifyArgs) -> Result<Exi
         args.what.iter().map(String::as_str).partition(|word| is_layer(process, word));
     if args.rebuild {
         let [layer] = layers[..] else {
-            return Err(Stop::usage("`--rebuild` makes one layer again").hint("name one zip, and its provenance"));
+            return Err(Stop::usage(code::UNUSABLE_OPTION, "`--rebuild` makes one layer again")
+                .hint("name one zip, and its provenance"));
         };
         return rebuild::verify(process, layer, args);
     }

@@ -2,6 +2,7 @@
 //! against the layer and its provenance.
 
 use crate::action::result::{ActionResult, Content};
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, SelectArgs, VerifyArgs};
 use crate::cli::commands::run::{RunRequest, run_selection};
@@ -27,15 +28,17 @@ const ARCHITECTURE: &str = "arch";
 /// If a file cannot be read, this project does not build that layer, or what comes out is another one.
 pub(super) fn verify(process: &Process, layer: &str, args: &VerifyArgs) -> Result<Exit, Stop> {
     let read = |file: &str| {
-        std::fs::read(process.dir.join(file)).map_err(|error| Stop::usage(format!("cannot read `{file}`: {error}")))
+        std::fs::read(process.dir.join(file))
+            .map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot read `{file}`: {error}")))
     };
     let sum = Sha256Sum::of(&read(layer)?).to_hex();
     let file = args.provenance.as_deref().unwrap_or_default();
     let then = Statement::read(&String::from_utf8_lossy(&read(file)?))
-        .map_err(|error| Stop::usage(format!("`{file}`: {error}")))?;
+        .map_err(|error| Stop::usage(code::UNREADABLE_ARGUMENT, format!("`{file}`: {error}")))?;
     if then.layer() != sum {
         let message = format!("`{file}` is about a layer with SHA-256 {}, and `{layer}` has {sum}", then.layer());
-        return Err(Stop::new(Exit::Failure, message).hint("take the provenance that was released with this layer"));
+        return Err(Stop::new(code::LAYER_DIFFERS, Exit::Failure, message)
+            .hint("take the provenance that was released with this layer"));
     }
     let (selection, node) = find(process, args, &then.predicate.build_definition.external_parameters)?;
     let root = selection.pipeline.root.clone();
@@ -49,7 +52,7 @@ pub(super) fn verify(process: &Process, layer: &str, args: &VerifyArgs) -> Resul
         sink::of(process).event(&Event::Note { message: format!("`{layer}`: identical, SHA-256 {sum}") });
         return Ok(Exit::Ok);
     }
-    Err(Stop::new(Exit::Failure, differs(layer, &[&sum, &made], &then, &now, &found)))
+    Err(Stop::new(code::LAYER_DIFFERS, Exit::Failure, differs(layer, &[&sum, &made], &then, &now, &found)))
 }
 
 /// What a person is told who got another layer, or the same one from something else.
@@ -94,8 +97,11 @@ fn find(process: &Process, args: &VerifyArgs, wanted: &External) -> Result<(Sele
         }
     }
     let (pipeline, External { distribution, architecture, .. }) = (&selection.pipeline.file, wanted);
-    Err(Stop::usage(format!("no `package` of {pipeline} makes the layer of `{distribution}` for {architecture}"))
-        .hint("name the pipeline with `-p`, and its parameters with `--set`"))
+    Err(Stop::usage(
+        code::UNSUITABLE_TARGET,
+        format!("no `package` of {pipeline} makes the layer of `{distribution}` for {architecture}"),
+    )
+    .hint("name the pipeline with `-p`, and its parameters with `--set`"))
 }
 
 fn makes(graph: &Graph, id: NodeId, wanted: &External) -> bool {
@@ -122,7 +128,7 @@ fn rebuild(there: &Process, mut selection: Selection, node: &str) -> Result<Rebu
     let Some(workspace) = report.workspace.filter(|_| report.exit == Exit::Ok) else {
         return Ok(Rebuilt::Ended(report.exit));
     };
-    let lost = || Stop::new(Exit::Internal, format!("BUG: `{node}` ran and left no layer"));
+    let lost = || Stop::new(code::INTERNAL, Exit::Internal, format!("BUG: `{node}` ran and left no layer"));
     let result = result_of(&workspace, node).ok_or_else(lost)?;
     let statement = provenance(&workspace, &result).and_then(|text| Statement::read(&text).ok()).ok_or_else(lost)?;
     let made = result.fact("sha256").ok_or_else(lost)?.to_owned();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::action::result::{ActionResult, Content};
+use crate::base::code;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, SelectArgs, VerifyArgs};
 use crate::cli::commands::run::{RunRequest, run_selection};
@@ -46,11 +47,17 @@ fn refuse(workspace: &Workspace) -> Result<(), Stop> {
         let node = graph.node(id);
         let is_target = workspace.targets.contains(&id);
         if node.class == Class::Effect {
-            return Err(Stop::usage(format!("`{}` has an effect, which is not done twice", node.name))
-                .hint("name nodes that are pure and need no node with an effect"));
+            return Err(Stop::usage(
+                code::UNSUITABLE_TARGET,
+                format!("`{}` has an effect, which is not done twice", node.name),
+            )
+            .hint("name nodes that are pure and need no node with an effect"));
         }
         if is_target && node.class != Class::Pure {
-            return Err(Stop::usage(format!("`{}` is not pure: it may give something else each time", node.name)));
+            return Err(Stop::usage(
+                code::UNSUITABLE_TARGET,
+                format!("`{}` is not pure: it may give something else each time", node.name),
+            ));
         }
     }
     Ok(())
@@ -62,8 +69,9 @@ fn again(process: &Process, first: &Workspace, mut selection: Selection, there: 
     let graph = &first.session.graph;
     for id in graph.ids().filter(|id| first.wanted[id.index()]) {
         for output in graph.node(id).outputs() {
-            remove_any(&copy.join(output.trim_end_matches('/')))
-                .map_err(|error| Stop::environment(format!("cannot remove the copy of `{output}`: {error}")))?;
+            remove_any(&copy.join(output.trim_end_matches('/'))).map_err(|error| {
+                Stop::environment(code::CANNOT_WRITE, format!("cannot remove the copy of `{output}`: {error}"))
+            })?;
         }
     }
     selection.pipeline.root.clone_from(copy);
@@ -77,7 +85,7 @@ fn again(process: &Process, first: &Workspace, mut selection: Selection, there: 
         match difference(first, &second, target) {
             None => sink.event(&Event::Note { message: format!("`{node}` made the same twice") }),
             Some(message) => {
-                sink.event(&Event::Warning { node: Some(node), message });
+                sink.event(&Event::Warning { code: code::NOT_REPRODUCIBLE, node: Some(node), message });
                 exit = Exit::Failure;
             }
         }

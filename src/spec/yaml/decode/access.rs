@@ -3,6 +3,7 @@
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
+use crate::base::code;
 use crate::base::diag::Span;
 use crate::spec::yaml::decode::part::{KeyNode, Parts};
 use crate::spec::yaml::decode::variant::Variant;
@@ -64,7 +65,7 @@ impl<'t, 'a> Node<'t, 'a> {
             return Ok(());
         }
         let mut failure = <Failure as de::Error>::unknown_variant(variant, variants);
-        self.context.report(unknown("value", variant, span, variants.iter().copied()));
+        self.context.report(unknown(code::UNKNOWN_VALUE, "value", variant, span, variants.iter().copied()));
         failure.set_place(Place { node: id(self.tree), span });
         Err(failure)
     }

@@ -7,7 +7,7 @@ fn an_unknown_field() {
     assert_eq!(
         shown("jobs:\n  a:\n    comand: [sh]\n"),
         "\
-error: unknown field `comand`
+error[OC0116]: unknown field `comand`
  --> p.yaml:3:5
   |
 3 |     comand: [sh]
@@ -25,7 +25,7 @@ fn a_missing_field() {
     assert_eq!(
         shown("name: x\njobs:\n  a:\n    retries: 2\n    env: {A: b}\n"),
         "\
-error: missing field `command`
+error[OC0115]: missing field `command`
  --> p.yaml:4:5
   |
 4 |     retries: 2
@@ -40,7 +40,7 @@ fn a_wrong_type() {
     assert_eq!(
         shown("jobs:\n  a: {command: sh}\n  b: [sh]\n  c:\n"),
         "\
-error: expected a list, found the text `sh`
+error[OC0114]: expected a list, found the text `sh`
  --> p.yaml:2:16
   |
 2 |   a: {command: sh}
@@ -48,13 +48,13 @@ error: expected a list, found the text `sh`
   |
   = help: write a list: `[...]`, or lines that start with `- `
 
-error: expected a map, found a list
+error[OC0114]: expected a map, found a list
  --> p.yaml:3:6
   |
 3 |   b: [sh]
   |      ^^^^ expected a map
 
-error: expected a map, found nothing
+error[OC0114]: expected a map, found nothing
  --> p.yaml:4:3
   |
 4 |   c:
@@ -69,7 +69,7 @@ fn an_unknown_variant() {
     assert_eq!(
         shown("jobs:\n  a: {command: [x], class: purr}\n"),
         "\
-error: unknown value `purr`
+error[OC0117]: unknown value `purr`
  --> p.yaml:2:28
   |
 2 |   a: {command: [x], class: purr}
@@ -89,7 +89,7 @@ fn a_bad_boolean_and_number() {
             "jobs:\n  a:\n    command: [x]\n    sandbox: yes\n    retries: \"5\"\n  b: {command: [x], retries: -1}\n"
         ),
         "\
-error: expected `true` or `false`, found the text `yes`
+error[OC0114]: expected `true` or `false`, found the text `yes`
  --> p.yaml:4:14
   |
 4 |     sandbox: yes
@@ -97,7 +97,7 @@ error: expected `true` or `false`, found the text `yes`
   |
   = help: write `true`
 
-error: expected a whole number from 0 to 255, found the text `5`
+error[OC0114]: expected a whole number from 0 to 255, found the text `5`
  --> p.yaml:5:14
   |
 5 |     retries: \"5\"
@@ -105,7 +105,7 @@ error: expected a whole number from 0 to 255, found the text `5`
   |
   = help: remove the quotes
 
-error: expected a whole number from 0 to 255, found the number `-1`
+error[OC0114]: expected a whole number from 0 to 255, found the number `-1`
  --> p.yaml:6:30
   |
 6 |   b: {command: [x], retries: -1}
@@ -120,7 +120,7 @@ fn a_duplicate_key_far_away() {
     assert_eq!(
         shown(&format!("name: x\n{}name: y\n", "# comment\n".repeat(20))),
         "\
-error: duplicate key `name`
+error[OC0108]: duplicate key `name`
   --> p.yaml:22:1
    |
 22 | name: y
@@ -140,7 +140,7 @@ fn a_tag() {
     assert_eq!(
         shown("jobs:\n  a: {command: [x, !y]}\n"),
         "\
-error: the tag `!y` is not supported here
+error[OC0110]: the tag `!y` is not supported here
  --> p.yaml:2:20
   |
 2 |   a: {command: [x, !y]}
@@ -157,7 +157,7 @@ fn a_merge_key() {
     assert_eq!(
         shown("base: &base {A: b}\njobs:\n  a: {<<: *base}\n"),
         "\
-error: merge keys are not supported
+error[OC0112]: merge keys are not supported
  --> p.yaml:3:7
   |
 3 |   a: {<<: *base}
@@ -174,7 +174,7 @@ fn a_second_document() {
     assert_eq!(
         shown("name: x\n---\nname: y\n"),
         "\
-error: more than one document in the file
+error[OC0112]: more than one document in the file
  --> p.yaml:2:1
   |
 2 | ---
@@ -191,7 +191,7 @@ fn a_bracket_left_open() {
     assert_eq!(
         shown("jobs:\n  a: {command: [x]\n  b: {command: [y]}\n"),
         "\
-error: expected `,` or `}`
+error[OC0104]: expected `,` or `}`
  --> p.yaml:3:3
   |
 2 |   a: {command: [x]
@@ -210,7 +210,7 @@ fn a_tab() {
     assert_eq!(
         shown("jobs:\n\ta: {}\n"),
         "\
-error: a tab is not allowed here
+error[OC0106]: a tab is not allowed here
  --> p.yaml:2:2
   |
 2 |     a: {}
@@ -227,7 +227,7 @@ fn a_colon_in_a_text() {
     assert_eq!(
         shown("name: layers: all\n"),
         "\
-error: `:` is not allowed here
+error[OC0105]: `:` is not allowed here
  --> p.yaml:1:13
   |
 1 | name: layers: all
@@ -245,7 +245,7 @@ fn a_glob_without_quotes() {
     assert_eq!(
         shown("jobs:\n  a: {command: [x], inputs: *.go}\n"),
         "\
-error: an alias to an anchor that is not there
+error[OC0109]: an alias to an anchor that is not there
  --> p.yaml:2:29
   |
 2 |   a: {command: [x], inputs: *.go}
@@ -262,7 +262,7 @@ fn a_map_as_key() {
     assert_eq!(
         shown("{a: b}: c\n"),
         "\
-error: a map cannot be a key
+error[OC0107]: a map cannot be a key
  --> p.yaml:1:1
   |
 1 | {a: b}: c
@@ -279,7 +279,7 @@ fn a_custom_refusal() {
     assert_eq!(
         shown("jobs:\n  a: {command: [x], even: 3}\n"),
         "\
-error: 3 is odd
+error[OC0118]: 3 is odd
  --> p.yaml:2:27
   |
 2 |   a: {command: [x], even: 3}

@@ -1,0 +1,67 @@
+//! 05xx: the command line.
+
+use super::Wrong::{Command, Told};
+use super::codes;
+
+codes! {
+    COMMAND_LINE = 500, "command-line", "The command line cannot be read";
+        why: "A command or an option does not exist, lacks its value, or cannot go with another one.";
+        wrong: Command("ocelot paln");
+        fix: "Follow the tip, or see `ocelot --help` and `ocelot COMMAND --help`."; right: "ocelot plan"; see: "docs/cli.md";
+    NO_PIPELINE = 501, "no-pipeline", "There is no such pipeline, or it is not clear which one";
+        why: "A pipeline is a file, or the name of one in `pipelines/`; without a name it is `pipeline.yaml`, or the only one there is.";
+        wrong: Command("ocelot plan -p absent");
+        fix: "Name one that exists: `ocelot list pipelines` has them."; right: "ocelot list pipelines"; see: "docs/cli.md";
+    NO_TARGET = 502, "no-target", "A target that names nothing";
+        why: "A target is a node (`layer`), or instances of one (`'layer[*,arm64]'`), and the graph has none of this name or value.";
+        wrong: Command("ocelot plan absent");
+        fix: "Name one that `ocelot list nodes` prints; put brackets in quotes, since shells read them too."; right: "ocelot list nodes"; see: "docs/cli.md";
+    UNUSABLE_OPTION = 503, "unusable-option", "Options that contradict each other, or say nothing here";
+        why: "One option forbids what another one asks for, or names something that this run does not touch.";
+        wrong: Command("ocelot doctor --online --offline");
+        fix: "Leave one of them out."; right: "ocelot doctor --online"; see: "docs/cli.md";
+    BAD_ARGUMENT = 504, "bad-argument", "An argument of the wrong form";
+        why: "The value has a form that is written down, and this one has another: a region, an ARN, a table, an age, a name.";
+        wrong: Command("ocelot plan --set level");
+        fix: "Write it as the help of the message shows."; right: "ocelot plan --set level=debug"; see: "docs/cli.md";
+    UNREADABLE_ARGUMENT = 505, "unreadable-argument", "A file or folder that cannot be read";
+        why: "The command line names a file or folder which is not there, may not be read, or is not what it should be.";
+        wrong: Command("ocelot verify absent.zip");
+        fix: "Correct the path, which is relative to the folder of the command, or to that of `--dir`."; right: ""; see: "docs/cli.md";
+    UNSUITABLE_TARGET = 506, "unsuitable-target", "The targets have nothing that this command is for";
+        why: "The command asks for nodes of a kind that the targets do not have, such as `publish` for `status`, or an `exec` for arguments after `--`.";
+        wrong: Command("ocelot status");
+        fix: "Name a pipeline or targets with nodes of the kind that the message names."; right: "ocelot status layers"; see: "docs/cli.md";
+    NO_TERMINAL = 507, "no-terminal", "Nobody can be asked";
+        why: "The command asks before it does something that cannot be undone, and standard input is no terminal.";
+        wrong: Told("`ocelot prune` in a script, without the option that answers beforehand.");
+        fix: "Give the answer by the option that the help of the message names."; right: ""; see: "docs/cli.md";
+    WOULD_OVERWRITE = 508, "would-overwrite", "Files would be overwritten";
+        why: "`init` replaces no file, and writes all of its files or none.";
+        wrong: Command("ocelot init --template commands");
+        fix: "Use another folder, or move away what the message lists."; right: ""; see: "docs/cli.md";
+    NEVER_RAN = 509, "never-ran", "There is no such run to look at";
+        why: "The history has no run of this node, or none of this number: it was never made here, or the history was pruned.";
+        wrong: Command("ocelot log only");
+        fix: "Run it first; `ocelot history` lists what there is."; right: "ocelot run only"; see: "docs/runs.md";
+    GENERATED_DIFFERS = 510, "generated-differs", "A generated file is not what would be generated";
+        why: "The pipeline or the configuration changed after the file was written, or the file was edited by hand.";
+        wrong: Told("`ocelot ci workflow --check` after a region was added.");
+        fix: "Write the file again with the command that the message names, and commit it."; right: "ocelot ci workflow"; see: "docs/ci.md";
+    NOT_GENERATED = 511, "not-generated", "No workflow or policy can be made of this";
+        why: "A workflow and the trust policies behind it are made from the pipeline and `config/ocelot.yaml`, which lack something that they need.";
+        wrong: Told("`ocelot ci workflow` for a pipeline without `publish` nodes.");
+        fix: "Add what the message names."; right: ""; see: "docs/ci.md";
+    UNREADABLE_MAKEFILE = 512, "unreadable-makefile", "The Makefile cannot be taken over";
+        why: "`init` reads targets of a Makefile, and this one is absent, too large, or written in a way that it does not know.";
+        wrong: Command("ocelot init fresh --template makefile");
+        fix: "Name a folder with a Makefile, or begin with the template `commands` and write the nodes by hand."; right: "ocelot init --template commands"; see: "docs/cli.md";
+    UNKNOWN_CODE = 513, "unknown-code", "There is no such code";
+        why: "Codes have the form `OC0123`, and each has a name too.";
+        wrong: Command("ocelot explain OC0000");
+        fix: "See all of them with `ocelot explain`."; right: "ocelot explain"; see: "docs/errors/README.md";
+    OLD_SUBJECTS = 514, "old-subjects", "Only the older form of subjects is trusted";
+        why: "Tokens of new, renamed and moved repositories name owner and repository by numbers too, and the policy does not know these.";
+        wrong: Told("`ocelot oidc setup` without `--owner-id` and `--repo-id`.");
+        fix: "Add both ids, which `gh api repos/OWNER/NAME` knows."; right: ""; see: "docs/ci.md";
+}
