@@ -32,6 +32,7 @@ mod meanwhile;
 mod moved_output;
 mod page;
 mod pipelines;
+mod plan;
 mod process;
 mod provenance;
 mod published;
