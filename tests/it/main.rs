@@ -51,3 +51,4 @@ mod state_bundle;
 mod timeline;
 mod upstream;
 mod verdicts;
+mod walked;
