@@ -227,4 +227,11 @@ fn the_book_has_every_page_once() {
     let pages: Vec<String> =
         snapshot::files("docs", ".md").into_iter().filter(|page| page != "docs/SUMMARY.md").collect();
     assert_eq!(listed, pages);
+    // A book has no files beside its own.
+    for page in pages {
+        let depth = page.matches('/').count() - 1;
+        let outside = "../".repeat(depth + 1);
+        let found = links(&snapshot::read(&page)).into_iter().find(|link| link.starts_with(&outside));
+        assert_eq!(found, None, "{page}: write the address at GitHub, where the book has nothing");
+    }
 }
