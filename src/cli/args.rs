@@ -1,5 +1,6 @@
 //! The command line.
 
+mod build;
 mod ci;
 mod common;
 mod contents;
@@ -15,6 +16,7 @@ mod watch;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use build::BuildArgs;
 pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
@@ -27,6 +29,12 @@ pub use shell::{CompletionsArgs, ManArgs, Shell};
 pub use status::{CopyArgs, ExplainLayerArgs, PruneArgs, RegistryCommand, StatusArgs, StoreArgs};
 pub use verify::VerifyArgs;
 pub use watch::WatchArgs;
+
+/// Headings of options that several commands share.
+const PIPELINE: &str = "Pipeline";
+const PACE: &str = "How many at once, and how far after a failure";
+const AGAIN: &str = "What is done again";
+const TRACES: &str = "What is written down";
 
 /// A declarative build-graph engine, and on it OpenTelemetry Collector layers for AWS Lambda.
 #[derive(Debug, Parser)]
@@ -75,6 +83,9 @@ pub enum Command {
     /// List the runs that did something here, how long they took, and what the cache saved.
     History(HistoryArgs),
     /// Check a pipeline and every file of `config/`; reports all problems.
+    #[command(after_help = "Examples:
+  ocelot validate                  # the pipeline a run would take
+  ocelot validate layers --set region=eu-west-1")]
     Validate(SelectArgs),
     /// Find what is legal and mostly a mistake: what is never used, not pinned, not proven, or secret.
     Lint(LintArgs),
@@ -89,6 +100,9 @@ pub enum Command {
     /// Ask remotes again and move `ocelot.lock`.
     Update(UpdateArgs),
     /// Remove outputs whose content we recorded.
+    #[command(after_help = "Examples:
+  ocelot clean                     # all outputs of the pipeline
+  ocelot clean quickstart 'layer[*,arm64]'")]
     Clean(SelectArgs),
     /// Say whether a layer is what it should be: a zip, what was published, or what comes out when it is built again.
     Verify(VerifyArgs),
@@ -119,10 +133,10 @@ pub struct SelectArgs {
     #[arg(value_name = "PIPELINE|TARGET")]
     pub words: Vec<String>,
     /// The pipeline; then every word is a target.
-    #[arg(short, long, value_name = "PIPELINE")]
+    #[arg(short, long, value_name = "PIPELINE", help_heading = PIPELINE)]
     pub pipeline: Option<String>,
     /// Set a parameter; lists are separated by commas or repeated.
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = PIPELINE)]
     pub set: Vec<String>,
 }
 
@@ -151,34 +165,34 @@ pub struct RunArgs {
 #[derive(Clone, Debug, Default, Args)]
 pub struct HowArgs {
     /// How many nodes may work at once; the number of processors unless given.
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", help_heading = PACE)]
     pub jobs: Option<u32>,
     /// After a failure, go on with what does not depend on it (the default).
-    #[arg(long, overrides_with = "fail_fast")]
+    #[arg(long, overrides_with = "fail_fast", help_heading = PACE)]
     pub keep_going: bool,
     /// Stop starting nodes after the first failure.
-    #[arg(long)]
+    #[arg(long, help_heading = PACE)]
     pub fail_fast: bool,
     /// Run this node again whatever is known of it.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", help_heading = AGAIN)]
     pub force: Vec<String>,
     /// Never run this node: what is there of it stands, its receipts unasked; nothing there is a failure.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", help_heading = AGAIN)]
     pub as_is: Vec<String>,
     /// Do not read the action cache.
-    #[arg(long)]
+    #[arg(long, help_heading = AGAIN)]
     pub no_cache: bool,
     /// Run every `exec` in a fresh directory with only its declared inputs.
-    #[arg(long)]
+    #[arg(long, help_heading = AGAIN)]
     pub sandbox: bool,
     /// Keep intermediate files under `.ocelot/work/`.
-    #[arg(long)]
+    #[arg(long, help_heading = TRACES)]
     pub keep_temp: bool,
     /// Write into this file what every node was made from, to be compared with that of another machine by `why A B`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = TRACES)]
     pub record: Option<String>,
     /// Write a trace of the run into this file, for ui.perfetto.dev or chrome://tracing.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = TRACES)]
     pub trace: Option<String>,
 }
 
@@ -193,16 +207,16 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub select: SelectArgs,
     /// Plan as if these nodes were forced.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", help_heading = AGAIN)]
     pub force: Vec<String>,
     /// Plan as if these nodes were taken as they are.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", help_heading = AGAIN)]
     pub as_is: Vec<String>,
     /// Plan as if the action cache were not read.
-    #[arg(long)]
+    #[arg(long, help_heading = AGAIN)]
     pub no_cache: bool,
     /// Write into this file what every node is made from, to be compared with that of another machine by `why A B`.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = TRACES)]
     pub record: Option<String>,
     /// Exit with 10 if anything is to be done.
     #[arg(long)]
@@ -249,10 +263,10 @@ pub struct NodeArgs {
     /// The node, for example `'collector[arm64]'`.
     pub node: String,
     /// Another pipeline than the one last run here.
-    #[arg(short, long, value_name = "PIPELINE")]
+    #[arg(short, long, value_name = "PIPELINE", help_heading = PIPELINE)]
     pub pipeline: Option<String>,
     /// Set a parameter.
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = PIPELINE)]
     pub set: Vec<String>,
 }
 
@@ -272,6 +286,8 @@ pub struct UpdateArgs {
 
 /// `schema`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot schema pipeline > pipeline.schema.json     # for the editor")]
 pub struct SchemaArgs {
     /// Of which file.
     #[arg(value_enum)]
@@ -300,12 +316,21 @@ pub enum SchemaFile {
 #[derive(Clone, Debug, Subcommand)]
 pub enum CacheCommand {
     /// Where it is and how much it holds.
+    #[command(after_help = "Examples:
+  ocelot cache info")]
     Info,
     /// Hash everything again; damage is set aside.
+    #[command(after_help = "Examples:
+  ocelot cache verify")]
     Verify,
     /// Drop what is old or too much.
+    #[command(after_help = "Examples:
+  ocelot cache gc")]
     Gc,
     /// Write the results of targets, with all they name, into one file.
+    #[command(after_help = "Examples:
+  ocelot cache export quickstart --out results.bundle
+  ocelot cache export layers layer --state --out state.bundle     # for the next job")]
     Export {
         /// What.
         #[command(flatten)]
@@ -319,84 +344,10 @@ pub enum CacheCommand {
         out: String,
     },
     /// Take in such a file; everything is verified first. Receipts go into the project of this folder.
+    #[command(after_help = "Examples:
+  ocelot cache import results.bundle")]
     Import {
         /// The file.
         file: String,
     },
-}
-
-/// `build`: the flags of the original tool, with the same meaning.
-#[derive(Clone, Debug, Default, Args)]
-#[command(after_help = "Examples:
-  ocelot build -d minimal -a all --skip-publish
-  ocelot build -d all -a arm64 --region eu-west-1 --region eu-north-1
-  ocelot build -d minimal -r ../opentelemetry-lambda -b main --skip-publish")]
-pub struct BuildArgs {
-    /// Distribution from `config/distributions.yaml`, or `all`; may repeat.
-    #[arg(short, long, value_name = "NAME")]
-    pub distribution: Vec<String>,
-    /// `amd64`, `arm64` or `all`; may repeat.
-    #[arg(short, long, value_name = "ARCH")]
-    pub architecture: Vec<String>,
-    /// `owner/name`, URL, or a local repository or folder.
-    #[arg(short = 'r', long, value_name = "REPO")]
-    pub upstream_repo: Option<String>,
-    /// Branch, tag or commit.
-    #[arg(short = 'b', long, value_name = "REF")]
-    pub upstream_ref: Option<String>,
-    /// Base of the layer name.
-    #[arg(short, long, value_name = "NAME")]
-    pub layer_name: Option<String>,
-    /// Compatible runtimes.
-    #[arg(long, value_name = "RUNTIME", num_args = 1..)]
-    pub runtimes: Vec<String>,
-    /// Region to publish in, or `all`; may repeat.
-    #[arg(long, value_name = "REGION")]
-    pub region: Vec<String>,
-    /// Build and check only.
-    #[arg(long)]
-    pub skip_publish: bool,
-    /// Let everybody use the layer.
-    #[arg(long)]
-    pub public: bool,
-    /// Another pipeline than `layers`.
-    #[arg(short, long, value_name = "PIPELINE", default_value = "layers")]
-    pub pipeline: String,
-    /// Set another parameter.
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
-    /// How.
-    #[command(flatten)]
-    pub how: HowArgs,
-}
-
-impl BuildArgs {
-    /// The same as parameters of the pipeline.
-    pub fn sets(&self) -> Vec<String> {
-        let mut sets = self.set.clone();
-        let lists = [
-            ("distribution", &self.distribution),
-            ("arch", &self.architecture),
-            ("runtimes", &self.runtimes),
-            ("region", &self.region),
-        ];
-        for (name, values) in lists {
-            sets.extend(values.iter().map(|value| format!("{name}={value}")));
-        }
-        let single = [
-            ("upstream-repo", &self.upstream_repo),
-            ("upstream-ref", &self.upstream_ref),
-            ("layer-name", &self.layer_name),
-        ];
-        for (name, value) in single {
-            sets.extend(value.iter().map(|value| format!("{name}={value}")));
-        }
-        if self.skip_publish {
-            sets.push("publish=false".to_owned());
-        }
-        if self.public {
-            sets.push("public=true".to_owned());
-        }
-        sets
-    }
 }

@@ -108,7 +108,8 @@ fn parse_pattern<'a>(
                 return Err(pattern_error(target, "write either all as `axis=value` or none"));
             };
             let Some(at) = axes.iter().position(|a| a == axis) else {
-                return Err(pattern_error(target, &format!("no axis `{axis}`; it has {}", axes.join(", "))));
+                let near = did_you_mean(axis, axes.iter().map(String::as_str));
+                return Err(pattern_error(target, &format!("no axis `{axis}`; it has {}{near}", axes.join(", "))));
             };
             wanted[at] = (value != "*").then_some(value);
         }
@@ -125,12 +126,21 @@ fn parse_pattern<'a>(
                 wanted[at] = Some(value);
                 Ok(wanted)
             }
-            [] => Err(pattern_error(target, &format!("`{value}` is no value of {}", axes.join(", ")))),
+            [] => {
+                let values = instances.iter().flat_map(|node| node.values.iter().map(String::as_str));
+                let near = did_you_mean(value, values);
+                Err(pattern_error(target, &format!("`{value}` is no value of {}{near}", axes.join(", "))))
+            }
             _ => Err(pattern_error(target, &format!("`{value}` fits several axes; write `axis={value}`"))),
         };
     }
     let count = axes.len();
     Err(pattern_error(target, &format!("expected {count} values ({}), found {}", axes.join(", "), parts.len())))
+}
+
+/// What is said at the end of a message of a word that is like one of these.
+fn did_you_mean<'v>(word: &str, values: impl Iterator<Item = &'v str>) -> String {
+    suggest::closest(word, values).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 fn no_such_value(target: &str, wanted: &[Option<&str>], axes: &[String], graph: &Graph, base: &str) -> SelectError {
@@ -142,7 +152,9 @@ fn no_such_value(target: &str, wanted: &[Option<&str>], axes: &[String], graph: 
         if let Some(want) = want
             && !values.contains(want)
         {
-            let problem = format!("`{want}` is no value of `{}` in this run; it has {}", axes[at], values.join(", "));
+            let near = did_you_mean(want, values.iter().copied());
+            let problem =
+                format!("`{want}` is no value of `{}` in this run; it has {}{near}", axes[at], values.join(", "));
             return pattern_error(target, &problem);
         }
     }

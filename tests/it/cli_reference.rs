@@ -1,6 +1,6 @@
 //! `docs/cli.md` is the help of every command, word for word.
 
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, Parser};
 use ocelot::cli::args::Cli;
 
 use crate::snapshot::assert_snapshot;
@@ -56,4 +56,57 @@ fn the_page_is_the_help_of_every_command() {
     }
     page.push_str("\nEvery command also takes the options of every command that [`ocelot`](#ocelot) lists.\n");
     assert_snapshot("docs/cli.md", &page);
+}
+
+/// The words of a command line as a shell would pass them, up to a comment, a pipe or a redirection.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut is_quoted, mut is_begun) = (Vec::new(), String::new(), false, false);
+    for letter in line.trim().chars().chain([' ']) {
+        match letter {
+            '\'' => (is_quoted, is_begun) = (!is_quoted, true),
+            ' ' if !is_quoted => {
+                if is_begun {
+                    words.push(std::mem::take(&mut word));
+                }
+                is_begun = false;
+            }
+            _ => {
+                word.push(letter);
+                is_begun = true;
+            }
+        }
+    }
+    assert!(!is_quoted, "{line}: a quotation mark is not closed");
+    words
+        .into_iter()
+        .take_while(|word| !matches!(word.as_str(), "#" | "|" | ">" | ">>" | "&&") && !word.starts_with('#'))
+        .collect()
+}
+
+#[test]
+fn every_command_has_examples_that_it_takes() {
+    let mut paths = Vec::new();
+    commands(&Cli::command(), &[], &mut paths);
+    let whole = Cli::command();
+    let mut count = 0;
+    for path in paths {
+        let command = path.iter().fold(&whole, |command, name| command.find_subcommand(name).expect("a command"));
+        if command.has_subcommands() {
+            continue;
+        }
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let (_, examples) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{path:?} has no examples"));
+        for line in examples.lines() {
+            // What is put into another command or shows another shell's is only named.
+            if !line.trim().starts_with("ocelot ") {
+                assert!(line.contains(&format!("ocelot {}", path.join(" "))), "an example of another command: {line}");
+                continue;
+            }
+            let words = words(line);
+            assert_eq!(words[1..=path.len()], path, "an example of another command: {line}");
+            Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{line}\n{error}"));
+            count += 1;
+        }
+    }
+    assert!(count >= 60, "only {count} examples were found");
 }

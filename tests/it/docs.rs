@@ -70,7 +70,9 @@ fn every_pipeline_in_the_pages_plans() {
     for page in pages().into_iter().filter(|page| !page.starts_with("docs/errors/")) {
         for block in blocks(&snapshot::read(&page)) {
             let is_pipeline = block.text.lines().any(|line| line.starts_with("nodes:"));
-            if block.language != "yaml" || !is_pipeline || block.before == "<!-- part -->" {
+            // Pieces, and what `walked.rs` runs.
+            let is_elsewhere = block.before == "<!-- part -->" || block.before.starts_with("<!-- write: ");
+            if block.language != "yaml" || !is_pipeline || is_elsewhere {
                 continue;
             }
             count += 1;
@@ -215,5 +217,22 @@ fn the_page_on_configuration_has_every_exit_code() {
     assert_eq!(codes.len(), 7, "{codes:?}");
     for (name, code) in codes {
         assert!(page.contains(&format!("\n| {code} | ")), "docs/configuration.md does not have {name} ({code})");
+    }
+}
+
+#[test]
+fn the_book_has_every_page_once() {
+    let summary = snapshot::read("docs/SUMMARY.md");
+    let mut listed: Vec<String> = links(&summary).iter().map(|link| format!("docs/{link}")).collect();
+    listed.sort();
+    let pages: Vec<String> =
+        snapshot::files("docs", ".md").into_iter().filter(|page| page != "docs/SUMMARY.md").collect();
+    assert_eq!(listed, pages);
+    // A book has no files beside its own.
+    for page in pages {
+        let depth = page.matches('/').count() - 1;
+        let outside = "../".repeat(depth + 1);
+        let found = links(&snapshot::read(&page)).into_iter().find(|link| link.starts_with(&outside));
+        assert_eq!(found, None, "{page}: write the address at GitHub, where the book has nothing");
     }
 }

@@ -53,4 +53,5 @@ mod state_bundle;
 mod timeline;
 mod upstream;
 mod verdicts;
+mod walked;
 mod watch;

@@ -157,3 +157,17 @@ fn pruned(space: &Space) {
     assert!(old("eu-west-3"), "regions that the pipeline does not name are not looked at");
     assert_eq!(space.build(&["quickstart"]).ran, 0, "what stands is what the receipts name");
 }
+
+#[test]
+fn a_mistyped_region_is_told_before_anything_is_asked() {
+    let space = shipped::project();
+    let to = |region| on_store(&["copy", AMD64, "--to", region]);
+    let meant =
+        ["`eu-wset-3` is not in config/regions.yaml; did you mean `eu-west-3`?", "add it to config/regions.yaml"];
+    said(&space.run(&to("eu-wset-3")).status(2), &meant);
+    said(&space.run(&on_store(&["verify", AMD64, "--region", "eu-wset-3"])).status(2), &meant);
+    // What may have opened since is asked for: here the source is what is missing.
+    said(&space.run(&to("eu-west-9")).status(1), &["there is no such version"]);
+    space.remove("config/regions.yaml");
+    said(&space.run(&to("eu-wset-3")).status(1), &["there is no such version"]);
+}

@@ -15,6 +15,9 @@ pub enum CiCommand {
 
 /// `ci matrix`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot ci matrix layers published --name jobs
+  ocelot ci matrix layers --all")]
 pub struct MatrixArgs {
     /// What: the instances of these targets are listed, not what they need; without targets, those that have the most
     /// of architecture and region.
@@ -31,6 +34,9 @@ pub struct MatrixArgs {
 
 /// `ci workflow`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot ci workflow layers            # writes .github/workflows/layers.yml
+  ocelot ci workflow layers --check    # fails if that file is not what would be written")]
 pub struct WorkflowArgs {
     /// The pipeline.
     pub pipeline: String,

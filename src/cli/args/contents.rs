@@ -4,6 +4,10 @@ use clap::{Args, ValueEnum};
 
 /// `components`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot components -d minimal
+  ocelot components build/collector-arm64-minimal.zip --sizes
+  ocelot components new.zip --diff old.zip")]
 pub struct ComponentsArgs {
     /// A layer zip, or a collector binary.
     #[arg(value_name = "LAYER", required_unless_present = "distribution")]
@@ -21,6 +25,9 @@ pub struct ComponentsArgs {
 
 /// `check-config`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot check-config config/examples/minimal.yaml -d minimal
+  ocelot check-config collector.yaml --layer build/collector-arm64-minimal.zip")]
 pub struct CheckConfigArgs {
     /// The configuration.
     #[arg(value_name = "FILE")]
@@ -35,18 +42,21 @@ pub struct CheckConfigArgs {
 
 /// `list`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot list distributions
+  ocelot list nodes -p quickstart --since origin/main")]
 pub struct ListArgs {
     /// Of what.
     #[arg(value_enum)]
     pub what: ListWhat,
     /// The pipeline, for nodes.
-    #[arg(short, long, value_name = "PIPELINE")]
+    #[arg(short, long, value_name = "PIPELINE", help_heading = "Nodes")]
     pub pipeline: Option<String>,
     /// Set a parameter.
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Nodes")]
     pub set: Vec<String>,
     /// Only nodes that files changed since this commit reach.
-    #[arg(long, value_name = "GITREF")]
+    #[arg(long, value_name = "GITREF", help_heading = "Nodes")]
     pub since: Option<String>,
 }
 

@@ -6,6 +6,9 @@ use crate::cli::args::SelectArgs;
 
 /// `doctor`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot doctor
+  ocelot doctor --online            # asks AWS as well")]
 pub struct DoctorArgs {
     /// Also ask AWS whose the credentials are, and whether each region to publish in answers.
     #[arg(long)]
@@ -14,6 +17,9 @@ pub struct DoctorArgs {
 
 /// `lint`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot lint
+  ocelot lint layers --exit-code")]
 pub struct LintArgs {
     /// The pipeline; targets are not looked at.
     #[command(flatten)]

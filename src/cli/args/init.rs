@@ -4,6 +4,9 @@ use clap::{Args, ValueEnum};
 
 /// `init`.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  ocelot init my-layers             # asks what it is for
+  ocelot init --yes --template commands")]
 pub struct InitArgs {
     /// The folder of the project, made if it is not there; this one unless given.
     pub folder: Option<String>,

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::NodeArgs;
+use crate::cli::args::{NodeArgs, PIPELINE};
 
 /// `why`.
 #[derive(Clone, Debug, Args)]
@@ -20,10 +20,10 @@ pub struct WhyArgs {
     #[arg(long, conflicts_with = "words")]
     pub last: bool,
     /// Another pipeline than the one last run here.
-    #[arg(short, long, value_name = "PIPELINE")]
+    #[arg(short, long, value_name = "PIPELINE", help_heading = PIPELINE)]
     pub pipeline: Option<String>,
     /// Set a parameter.
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", help_heading = PIPELINE)]
     pub set: Vec<String>,
 }
 

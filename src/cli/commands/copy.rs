@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::base::code;
 use crate::cli::args::CopyArgs;
 use crate::cli::commands::print;
+use crate::cli::commands::regions::check as check_regions;
 use crate::cli::commands::verify::read_index;
 use crate::cli::commands::versions::{Stores, is_arn, parse, stop};
 use crate::cli::exit::{Exit, Stop};
@@ -12,7 +13,6 @@ use crate::cli::live::each_region;
 use crate::cli::process::Process;
 use crate::exec::versions::{copy as copy_version, fetch, policy, sharing_of};
 use crate::layer::arn::VersionArn;
-use crate::layer::regions::is_region_name;
 use crate::outside::process::cancel::Cancel;
 use crate::outside::registry::{ErrorKind, LayerRegistry};
 
@@ -21,10 +21,7 @@ use crate::outside::registry::{ErrorKind, LayerRegistry};
 /// # Errors
 /// If a source cannot be read.
 pub(super) fn copy(process: &Process, args: &CopyArgs) -> Result<Exit, Stop> {
-    if let Some(wrong) = args.to.iter().find(|region| !is_region_name(region)) {
-        return Err(Stop::usage(code::BAD_ARGUMENT, format!("`{wrong}` is not the name of a region"))
-            .hint("write one such as eu-west-1"));
-    }
+    check_regions(process, &args.to)?;
     let stores = Stores::new(process, &args.store);
     let mut sources = Vec::new();
     for from in &args.from {

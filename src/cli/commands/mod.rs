@@ -23,6 +23,7 @@ mod oidc;
 mod page;
 pub(in crate::cli) mod plan;
 mod prune;
+mod regions;
 mod registry;
 mod run;
 mod schema;

@@ -7,6 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::base::code;
 use crate::cli::args::{Color, OutputForm, WatchArgs};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::Interrupts;
@@ -31,7 +32,7 @@ pub(in crate::cli) fn watch(process: &Process, args: &WatchArgs) -> Result<Exit,
     let selection = selection::select(process, &args.select)?;
     let root = selection.pipeline.root.clone();
     let interrupts = Interrupts::install()?;
-    let mut files = FileWatch::new(&root, PASSED_OVER).map_err(Stop::environment)?;
+    let mut files = FileWatch::new(&root, PASSED_OVER).map_err(refused)?;
     say(&format!("watching {} folders of {}; Ctrl-C ends", files.folders(), root.display()));
     let mut scope = None;
     loop {
@@ -39,7 +40,8 @@ pub(in crate::cli) fn watch(process: &Process, args: &WatchArgs) -> Result<Exit,
         let mut is_due = false;
         let now = match Scope::of(process, &selection, args.effects) {
             Ok(now) if now.has_nothing_left => {
-                let stop = Stop::usage("all that is wanted are effects, which `watch` leaves out");
+                let stop =
+                    Stop::usage(code::UNSUITABLE_TARGET, "all that is wanted are effects, which `watch` leaves out");
                 return Err(stop.hint("give `--effects` to run them at each change"));
             }
             Ok(now) => {
@@ -58,7 +60,7 @@ pub(in crate::cli) fn watch(process: &Process, args: &WatchArgs) -> Result<Exit,
             if interrupts.cancel().is_raised() {
                 return Ok(Exit::Ok);
             }
-            if let News::Changed(paths) = files.next(LOOK).map_err(Stop::environment)? {
+            if let News::Changed(paths) = files.next(LOOK).map_err(refused)? {
                 is_due = paths.iter().any(|path| now.matters(path));
             }
         }
@@ -96,7 +98,7 @@ fn follow(
         });
         let mut asked_to_end = false;
         loop {
-            match files.next(LOOK).map_err(Stop::environment)? {
+            match files.next(LOOK).map_err(refused)? {
                 News::Ended => return Ok(()),
                 News::Changed(paths) if paths.iter().any(|path| scope.matters(path)) => {
                     ended = Ended::Outdated;
@@ -146,7 +148,7 @@ fn start(process: &Process, selection: &Selection, args: &WatchArgs, scope: &Sco
     for (option, value) in [("--lock", &common.lock), ("--jobs", &jobs)] {
         words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
     }
-    Again::start(&words, &selection.pipeline.root, &process.env).map_err(Stop::environment)
+    Again::start(&words, &selection.pipeline.root, &process.env).map_err(refused)
 }
 
 /// What is run, and what it depends on.
@@ -241,6 +243,11 @@ fn tops(graph: &Graph, kept: &[bool]) -> Vec<String> {
     }
     let tops = graph.nodes.iter().enumerate().filter(|(at, _)| kept[*at] && !is_needed[*at]);
     tops.map(|(_, node)| node.name.clone()).collect()
+}
+
+/// The system gives no watch, no process.
+fn refused(why: String) -> Stop {
+    Stop::environment(code::SYSTEM, why)
 }
 
 /// A line of its own, beside those of the runs.

@@ -6,6 +6,7 @@ use crate::action::result::{ActionResult, Content};
 use crate::base::code;
 use crate::cli::args::{SelectArgs, VerifyArgs};
 use crate::cli::commands::plan::verdicts;
+use crate::cli::commands::regions::check as check_regions;
 use crate::cli::commands::versions::{Stores, is_arn, parse, stop};
 use crate::cli::commands::{list, print};
 use crate::cli::exit::{Exit, Stop};
@@ -49,6 +50,7 @@ impl Found {
 /// # Errors
 /// If something named cannot be read.
 pub(super) fn verify(process: &Process, words: &[&str], args: &VerifyArgs) -> Result<Exit, Stop> {
+    check_regions(process, &args.region)?;
     let stores = Stores::new(process, &args.store);
     let mut found = Vec::new();
     let mut targets = Vec::new();
