@@ -143,6 +143,9 @@ fn walk(page: &str) {
     let Some(start) = text.lines().find_map(|line| comment(line, "walked")) else { panic!("{page} is not walked") };
     let space = if start == "shipped" { shipped::project() } else { Space::new() };
     let mut problems = Vec::new();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // How far what stands behind has moved in `lines`.
+    let mut moved = 0;
     for step in steps(&text) {
         match step {
             Step::Write { file, text, is_more } => {
@@ -151,11 +154,16 @@ fn walk(page: &str) {
             }
             Step::Run { line, command, expected } => {
                 let found = typed(&space, &command);
-                if expected.is_some_and(|expected| !is_same(&expected, &found)) {
-                    problems.push(format!("{page}:{line}: $ {command}\n{}", found.join("\n")));
-                }
+                let Some(expected) = expected.filter(|expected| !is_same(expected, &found)) else { continue };
+                problems.push(format!("{page}:{line}: $ {command}\n{}", found.join("\n")));
+                let at = line.checked_add_signed(moved).expect("a line");
+                moved += found.len().cast_signed() - expected.len().cast_signed();
+                lines.splice(at..at + expected.len(), found);
             }
         }
+    }
+    if !problems.is_empty() && snapshot::differs(page, &(lines.join("\n") + "\n")).is_none() {
+        return;
     }
     assert!(problems.is_empty(), "what is printed now:\n{}", problems.join("\n\n"));
 }
