@@ -93,6 +93,7 @@ impl LineSink {
     ) -> Option<String> {
         let paint = Paint(self.color);
         let time = duration(duration_ms);
+        let why = if self.verbose { why.to_owned() } else { brief(why) };
         match end {
             Ended::Fresh if self.verbose => Some(format!("{} {node}\n", paint.dim("  fresh"))),
             Ended::Fresh => None,
@@ -100,8 +101,8 @@ impl LineSink {
                 let same = if unchanged { "; outputs unchanged" } else { "" };
                 Some(format!("{} {node} {}\n", paint.green("    ran"), paint.dim(&format!("({time}) {why}{same}"))))
             }
-            Ended::Restored => Some(format!("{} {node} {}\n", paint.green("restore"), paint.dim(why))),
-            Ended::Skipped => Some(format!("{} {node} {}\n", paint.yellow("   skip"), paint.dim(why))),
+            Ended::Restored => Some(format!("{} {node} {}\n", paint.green("restore"), paint.dim(&why))),
+            Ended::Skipped => Some(format!("{} {node} {}\n", paint.yellow("   skip"), paint.dim(&why))),
             Ended::Failed => {
                 let failure = failure?;
                 let mut text = format!("{} {node} {}\n", paint.red("   FAIL"), paint.dim(&format!("({time})")));
@@ -123,6 +124,16 @@ impl EventSink for LineSink {
         if let Some(text) = self.text(event) {
             std::io::stderr().lock().write_all(text.as_bytes()).ok();
         }
+    }
+}
+
+/// As much of a reason as fits a line with its node; `why` has the rest.
+fn brief(why: &str) -> String {
+    const LONGEST: usize = 100;
+    let line = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        None => line,
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
     }
 }
 
@@ -211,6 +222,22 @@ mod tests {
     use super::*;
     use crate::action::manifest::FieldChange;
     use crate::base::code;
+
+    #[test]
+    fn a_reason_is_one_line_of_the_terminal_and_whole_if_wanted() {
+        let long = format!("of a: `{}`\n- b", "x".repeat(200));
+        let said = |verbose| {
+            let mut lines = LineSink::new(false, verbose, Clock::start());
+            lines.why.insert("n".into(), long.clone());
+            let end =
+                Event::Ended { node: "n".into(), end: Ended::Ran, duration_ms: 1, unchanged: false, failure: None };
+            lines.text(&end).unwrap()
+        };
+        let short = said(false);
+        assert!(short.lines().count() == 1 && short.chars().count() < 130 && short.ends_with("x…\n"), "{short}");
+        assert!(said(true).contains("- b"));
+        assert_eq!(brief("a → b;\n  c"), "a → b; c");
+    }
 
     #[test]
     fn durations_are_short() {
