@@ -129,7 +129,11 @@ fn effects_run_if_asked_for_and_are_never_cancelled() {
 fn a_pipeline_that_is_wrong_is_shown_and_watched_until_it_is_right() {
     let space = Space::with(PIPELINE);
     space.write("src/a.txt", "one\n");
+    space.write("pipeline.yaml", "nodes: [");
+    // Wrong from the beginning, and then anew.
     let watching = Watching::of(&space, &[]);
+    watching.says("pipeline.yaml:1");
+    space.write("pipeline.yaml", PIPELINE);
     assert_eq!(watching.finished()["ran"], 1);
     space.write("pipeline.yaml", &PIPELINE.replace("inputs:", "input:"));
     watching.says("unknown field `input`");

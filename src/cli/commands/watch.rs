@@ -3,9 +3,11 @@
 //! Each run is a process of its own, the same that a person would start: it takes the lock, handles signals and keeps its
 //! promises by itself. A change that comes while it works ends it as Ctrl-C does.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::base::code;
 use crate::cli::args::{Color, OutputForm, WatchArgs};
@@ -34,9 +36,8 @@ pub(in crate::cli) fn watch(process: &Process, args: &WatchArgs) -> Result<Exit,
     let interrupts = Interrupts::install()?;
     let mut files = FileWatch::new(&root, PASSED_OVER).map_err(refused)?;
     say(&format!("watching {} folders of {}; Ctrl-C ends", files.folders(), root.display()));
-    let mut scope = None;
+    let mut shown = String::new();
     loop {
-        let before = scope.take();
         let mut is_due = false;
         let now = match Scope::of(process, &selection, args.effects) {
             Ok(now) if now.has_nothing_left => {
@@ -48,12 +49,16 @@ pub(in crate::cli) fn watch(process: &Process, args: &WatchArgs) -> Result<Exit,
                 let mut run = start(process, &selection, args, &now)?;
                 let ended = follow(&mut run, &mut files, &now, args.effects, &interrupts)?;
                 is_due = ended == Ended::Outdated;
+                shown.clear();
                 now
             }
-            // What was watched before is watched until the pipeline can be read again.
+            // Which files have a say is not known until they can be read: each change is a reason to try.
             Err(stop) => {
-                process.show(&stop);
-                before.unwrap_or_default()
+                if stop.text != shown {
+                    process.show(&stop);
+                    shown = stop.text;
+                }
+                Scope { is_unknown: true, ..Scope::default() }
             }
         };
         while !is_due {
@@ -67,7 +72,6 @@ pub(in crate::cli) fn watch(process: &Process, args: &WatchArgs) -> Result<Exit,
         if interrupts.cancel().is_raised() {
             return Ok(Exit::Ok);
         }
-        scope = Some(now);
     }
 }
 
@@ -98,6 +102,10 @@ fn follow(
         });
         let mut asked_to_end = false;
         loop {
+            if interrupts.cancel().is_raised() && !asked_to_end {
+                asked_to_end = true;
+                worker.interrupt();
+            }
             match files.next(LOOK).map_err(refused)? {
                 News::Ended => return Ok(()),
                 News::Changed(paths) if paths.iter().any(|path| scope.matters(path)) => {
@@ -108,15 +116,7 @@ fn follow(
                         worker.interrupt();
                     }
                 }
-                News::Changed(_) => {}
-                News::Nothing if interrupts.cancel().is_raised() && !asked_to_end => {
-                    asked_to_end = true;
-                    // From a terminal it has the signal already; a second one would end it at once.
-                    if !std::io::stdin().is_terminal() {
-                        worker.interrupt();
-                    }
-                }
-                News::Nothing => {}
+                News::Changed(_) | News::Nothing => {}
             }
         }
     })?;
@@ -156,14 +156,59 @@ fn start(process: &Process, selection: &Selection, args: &WatchArgs, scope: &Sco
 struct Scope {
     /// Empty: what the pipeline does by default.
     targets: Vec<String>,
-    /// Files, and folders with all below them, relative to the root.
+    /// The project's own files, relative to the root.
     paths: Vec<PathBuf>,
-    /// Patterns of inputs.
-    globs: globset::GlobSet,
+    /// What each node reads.
+    reads: Vec<Reads>,
     /// What runs write, which is no change.
     outputs: Vec<PathBuf>,
     /// All that is wanted are effects, which are left out.
     has_nothing_left: bool,
+    /// The project cannot be read: everything may be what is wrong with it.
+    is_unknown: bool,
+}
+
+/// What a node reads of the project.
+#[derive(Debug, Default)]
+struct Reads {
+    /// Files, and folders with all below them.
+    paths: Vec<PathBuf>,
+    globs: GlobSet,
+    /// Patterns of what it leaves out.
+    left_out: GlobSet,
+}
+
+impl Reads {
+    fn of(node: &Node) -> Self {
+        let (left_out, read): (Vec<&str>, Vec<&str>) =
+            inputs(node).into_iter().partition(|input| input.starts_with('!'));
+        let bare = |input: &&str| PathBuf::from(input.trim_end_matches('/'));
+        Self {
+            paths: read.iter().map(bare).collect(),
+            globs: globs(read.into_iter()),
+            left_out: globs(left_out.into_iter().filter_map(|input| input.strip_prefix('!'))),
+        }
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        let is_read = self.paths.iter().any(|own| is_near(own, path)) || self.globs.is_match(path);
+        is_read && !path.ancestors().any(|path| self.left_out.is_match(path))
+    }
+}
+
+/// Whether a change of `path` may be one of `own`: a folder that moves takes what is below it along.
+fn is_near(own: &Path, path: &Path) -> bool {
+    path.starts_with(own) || own.starts_with(path)
+}
+
+/// A pattern that is none was refused when the project was read.
+fn globs<'p>(patterns: impl Iterator<Item = &'p str>) -> GlobSet {
+    let glob = |text: &str| GlobBuilder::new(text.trim_end_matches('/')).literal_separator(true).build().ok();
+    let mut set = GlobSetBuilder::new();
+    for glob in patterns.filter_map(glob) {
+        set.add(glob);
+    }
+    set.build().unwrap_or_default()
 }
 
 impl Scope {
@@ -182,38 +227,29 @@ impl Scope {
             scope.has_nothing_left = scope.targets.is_empty();
         }
         scope.paths.extend(loaded.read.iter().map(PathBuf::from));
-        let mut globs = globset::GlobSetBuilder::new();
         for node in graph.nodes.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(node, _)| node) {
             scope.outputs.extend(node.outputs().into_iter().map(|path| PathBuf::from(path.trim_end_matches('/'))));
-            for input in inputs(node) {
-                scope.paths.push(PathBuf::from(input.trim_end_matches('/')));
-                // A pattern that is none was refused when the project was read.
-                if let Ok(glob) = globset::GlobBuilder::new(input).literal_separator(true).build() {
-                    globs.add(glob);
-                }
-            }
+            scope.reads.push(Reads::of(node));
         }
-        scope.globs = globs.build().unwrap_or_default();
         Ok(scope)
     }
 
     /// Whether a change of this path makes a run due.
     fn matters(&self, path: &Path) -> bool {
-        // Events were lost.
-        if path.as_os_str().is_empty() {
+        // Nobody knows, or events were lost.
+        if self.is_unknown || path.as_os_str().is_empty() {
             return true;
         }
         let is_output = self.outputs.iter().any(|output| path.starts_with(output));
-        // A folder that moved takes what is below it along.
-        let is_near = |own: &PathBuf| path.starts_with(own) || own.starts_with(path);
-        !is_output && (self.paths.iter().any(is_near) || self.globs.is_match(path))
+        let is_own = self.paths.iter().any(|own| is_near(own, path));
+        !is_output && (is_own || self.reads.iter().any(|reads| reads.has(path)))
     }
 }
 
-/// What a node reads of the project.
+/// Inputs as declared, with those that are left out.
 fn inputs(node: &Node) -> Vec<&str> {
     match &node.kind {
-        Kind::Exec(exec) => exec.inputs.iter().map(String::as_str).filter(|input| !input.starts_with('!')).collect(),
+        Kind::Exec(exec) => exec.inputs.iter().map(String::as_str).collect(),
         Kind::Clone(clone) => match &clone.source {
             Source::Plain(path) | Source::Local(path) => vec![path],
             Source::Remote { .. } => Vec::new(),
@@ -262,13 +298,16 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_and_what_runs_write_is_no_change() {
-        let glob = |text| globset::GlobBuilder::new(text).literal_separator(true).build().unwrap();
-        let mut globs = globset::GlobSetBuilder::new();
-        globs.add(glob("src/*.txt"));
+        let (read, left_out) = (["src/*.txt", "gen/**"], ["gen/tmp/**", "gen/cache"]);
+        let reads = Reads {
+            paths: read.map(PathBuf::from).into(),
+            globs: globs(read.into_iter()),
+            left_out: globs(left_out.into_iter()),
+        };
         let scope = Scope {
-            paths: ["pipeline.yaml", "config/components", "src/*.txt"].map(PathBuf::from).into(),
+            paths: ["pipeline.yaml", "config/components"].map(PathBuf::from).into(),
+            reads: vec![reads],
             outputs: ["build", "src/made.txt"].map(PathBuf::from).into(),
-            globs: globs.build().unwrap(),
             ..Scope::default()
         };
         for (path, matters) in [
@@ -282,10 +321,14 @@ mod tests {
             ("src/below/a.txt", false),
             ("src/.a.txt.swp", false),
             ("build/x.zip", false),
+            ("gen/a/b.txt", true),
+            ("gen/tmp/a.txt", false),
+            ("gen/cache/a.txt", false),
             ("notes.txt", false),
             ("pipeline.yaml~", false),
         ] {
             assert_eq!(scope.matters(Path::new(path)), matters, "{path}");
         }
+        assert!(Scope { is_unknown: true, ..Scope::default() }.matters(Path::new("notes.txt")));
     }
 }

@@ -1,12 +1,14 @@
 //! This program once more, as a process of its own.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A started one, with the same streams as this. Dropped before it has ended, it is asked to end and waited for.
+/// A started one, with the same streams as this, in a process group of its own: Ctrl-C reaches it through us alone, and so
+/// once. Dropped before it has ended, it is asked to end and waited for.
 pub struct Again(Child);
 
 /// Asks one to end, as Ctrl-C does.
@@ -29,7 +31,7 @@ impl Again {
     pub fn start(arguments: &[String], dir: &Path, env: &BTreeMap<String, String>) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("cannot find ocelot: {error}"))?;
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(dir).env_clear().envs(env);
+        command.args(arguments).current_dir(dir).env_clear().envs(env).process_group(0);
         command.spawn().map(Self).map_err(|error| format!("cannot start ocelot: {error}"))
     }
 
