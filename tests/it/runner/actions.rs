@@ -199,10 +199,12 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A file as an artifact has it: its content, and no mode.
+/// A file as an artifact has it: its content, and no mode. By another process: a program that this one writes cannot be
+/// started as long as a child that some other test starts just then has its descriptor.
 fn place(from: &Path, to: &Path) {
     fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
-    fs::write(to, fs::read(from).expect("a file")).expect("a file");
+    let copied = Command::new("cp").arg("--no-preserve=mode").args([from, to]).status().expect("cp");
+    assert!(copied.success(), "cp");
 }
 
 /// A whole folder as it is, or a file.
