@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use build::BuildArgs;
 pub use ci::{CiCommand, MatrixArgs, WorkflowArgs};
+pub(in crate::cli) use common::named;
 pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use doctor::{DoctorArgs, LintArgs};
@@ -262,6 +263,14 @@ pub enum GraphFormat {
 pub struct NodeArgs {
     /// The node, for example `'collector[arm64]'`.
     pub node: String,
+    /// Of which run.
+    #[command(flatten)]
+    pub of: OfArgs,
+}
+
+/// The pipeline and parameters last run here, unless others are given.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OfArgs {
     /// Another pipeline than the one last run here.
     #[arg(short, long, value_name = "PIPELINE", help_heading = PIPELINE)]
     pub pipeline: Option<String>,

@@ -15,6 +15,7 @@ use clap_complete::env::{CompleteEnv, Shells};
 use crate::base::clock::Clock;
 use crate::base::code::Code;
 use crate::cli::args::{Cli, Common};
+use crate::cli::commands::list::read_file;
 use crate::cli::process::Process;
 use crate::cli::selection::{LastRun, Selection};
 use crate::cli::workspace;
@@ -23,7 +24,6 @@ use crate::project::around::{DISTRIBUTIONS, REGIONS};
 use crate::project::find;
 use crate::project::load::Loaded;
 use crate::spec::config::{DistributionsFile, RegionsFile};
-use crate::spec::yaml::{Limits, read};
 
 /// The variable by which a shell asks; its value is the name of the shell.
 pub(in crate::cli) const VARIABLE: &str = "OCELOT_COMPLETE";
@@ -129,20 +129,16 @@ impl Asked {
         names
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, file: &str) -> Option<T> {
-        let text = std::fs::read_to_string(self.dir().join(file)).ok()?;
-        let source = crate::base::diag::SourceMap::default().add(file, text.as_str());
-        read(source, &text, &Limits::default(), &mut Vec::new())
-    }
-
     fn distributions(&self) -> Vec<String> {
-        let file: Option<DistributionsFile> = self.read(DISTRIBUTIONS);
-        file.map(|file| file.0.keys().cloned().collect()).unwrap_or_default()
+        read_file(&self.process, DISTRIBUTIONS)
+            .map(|(file, _): (DistributionsFile, _)| file.0.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     fn regions(&self) -> Vec<String> {
-        let file: Option<RegionsFile> = self.read(REGIONS);
-        file.map(|file| file.regions.keys().cloned().collect()).unwrap_or_default()
+        read_file(&self.process, REGIONS)
+            .map(|(file, _): (RegionsFile, _)| file.regions.keys().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// `NAME=` of each parameter, and `NAME=VALUE` where the values are known.

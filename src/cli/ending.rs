@@ -3,7 +3,7 @@
 use crate::base::code::{self, Code};
 use crate::cli::args::HowArgs;
 use crate::cli::closing;
-use crate::cli::exit::{Exit, Stop};
+use crate::cli::exit::Exit;
 use crate::cli::process::Process;
 use crate::cli::record::{self, Before};
 use crate::cli::record_file::RecordFile;
@@ -40,7 +40,7 @@ impl Ending<'_> {
         sink.account.close();
         if let Some(file) = &self.how.record {
             let written = RecordFile::write(workspace, &self.process.dir.join(file));
-            warn(sink, code::RECORD_FILE, written.map_err(|stop| told(&stop)));
+            warn(sink, code::RECORD_FILE, written.map_err(|stop| stop.told().to_owned()));
         }
         if self.is_kept {
             let summary = closing::summary(workspace, self, &sink.account);
@@ -60,11 +60,6 @@ pub(in crate::cli) fn write_trace(trace: Option<TraceFile>, sink: &mut Accountin
         let written = trace.write(&sink.account, graph);
         warn(sink, code::CANNOT_WRITE, written);
     }
-}
-
-/// A problem that ends nothing, without the word that begins an error.
-pub(in crate::cli) fn told(stop: &Stop) -> String {
-    stop.told().to_owned()
 }
 
 fn warn(sink: &mut Accounting, code: Code, done: Result<(), String>) {

@@ -9,6 +9,7 @@ use crate::base::clock::format_utc;
 use crate::event::Ended;
 use crate::event::record::RunRecord;
 use crate::report::lines::duration;
+use crate::report::table::table;
 
 /// Nodes that `slow` names.
 const MOST_NODES: usize = 10;
@@ -41,23 +42,6 @@ fn failed(run: &RunRecord) -> String {
         _ if run.counts.failed == 0 => "-".to_owned(),
         _ => run.counts.failed.to_string(),
     }
-}
-
-/// Columns of equal width; those of `left` begin at the left, all others end at the right.
-fn table<const N: usize>(rows: &[[String; N]], left: &[usize]) -> String {
-    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let mut out = String::new();
-    for row in rows {
-        let cell = |at: usize| match left.contains(&at) {
-            true => format!("{:1$}", row[at], widths[at]),
-            false => format!("{:>1$}", row[at], widths[at]),
-        };
-        let cells: Vec<String> = (0..N).map(cell).collect();
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
-    }
-    out
 }
 
 /// What made some runs slow.

@@ -7,4 +7,5 @@ pub mod json;
 pub mod lines;
 pub mod page;
 pub mod progress;
+pub mod table;
 pub mod trace;

@@ -62,3 +62,8 @@ pub enum Color {
     /// Never.
     Never,
 }
+
+/// A value as it is written on a command line.
+pub(in crate::cli) fn named(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}

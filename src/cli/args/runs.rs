@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::args::{NodeArgs, PIPELINE};
+use crate::cli::args::{NodeArgs, OfArgs};
 
 /// `why`.
 #[derive(Clone, Debug, Args)]
@@ -19,12 +19,9 @@ pub struct WhyArgs {
     /// Say of every node that the last run did something about what it did and why.
     #[arg(long, conflicts_with = "words")]
     pub last: bool,
-    /// Another pipeline than the one last run here.
-    #[arg(short, long, value_name = "PIPELINE", help_heading = PIPELINE)]
-    pub pipeline: Option<String>,
-    /// Set a parameter.
-    #[arg(long, value_name = "NAME=VALUE", help_heading = PIPELINE)]
-    pub set: Vec<String>,
+    /// Of which run.
+    #[command(flatten)]
+    pub of: OfArgs,
 }
 
 /// `log`.

@@ -31,19 +31,6 @@ pub enum Shell {
     Zsh,
 }
 
-impl Shell {
-    /// As its program is called, without a path.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Bash => "bash",
-            Self::Elvish => "elvish",
-            Self::Fish => "fish",
-            Self::Powershell => "powershell",
-            Self::Zsh => "zsh",
-        }
-    }
-}
-
 /// `man`.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:

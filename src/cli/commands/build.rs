@@ -1,7 +1,6 @@
 //! `build`: the local workflow in one call, and its summary.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use crate::action::result::ActionResult;
 use crate::base::id::NodeId;
@@ -15,6 +14,7 @@ use crate::cli::workspace::{Mode, Workspace};
 use crate::exec::receipt::PASSED_OVER;
 use crate::graph::node::Kind;
 use crate::report::lines::duration;
+use crate::report::table::table;
 
 /// `build`.
 ///
@@ -66,14 +66,7 @@ pub(in crate::cli) fn summary(workspace: &Workspace, worked: &BTreeMap<NodeId, u
     if rows.len() == 1 {
         return String::new();
     }
-    let widths: Vec<usize> = (0..6).map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
-    let mut out = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{}", cells.join("  ").trim_end());
-    }
-    out
+    table(&rows, &[0, 1, 2, 3, 4, 5])
 }
 
 fn size(result: &ActionResult) -> String {

@@ -38,7 +38,10 @@ pub(in crate::cli) fn list(process: &Process, args: &ListArgs) -> Result<Exit, S
 }
 
 /// Reads a file of the project strictly.
-pub(super) fn read_file<T: serde::de::DeserializeOwned>(process: &Process, name: &str) -> Result<(T, SourceMap), Stop> {
+pub(in crate::cli) fn read_file<T: serde::de::DeserializeOwned>(
+    process: &Process,
+    name: &str,
+) -> Result<(T, SourceMap), Stop> {
     let bytes = std::fs::read(process.dir.join(name)).map_err(|error| {
         Stop::usage(code::UNREADABLE_ARGUMENT, format!("cannot read `{name}`: {error}"))
             .hint("run this in a project's root")

@@ -32,7 +32,7 @@ pub(in crate::cli) fn log(process: &Process, args: &LogArgs) -> Result<Exit, Sto
 /// Follows a run that is at work; what is printed otherwise: of one that is not, what the last one printed.
 fn of_now(process: &Process, args: &LogArgs) -> Result<String, Stop> {
     let (root, nodes) = {
-        let workspace = why::open(process, &args.node)?;
+        let workspace = why::open(process, &args.node.node, &args.node.of)?;
         let name = |id: &NodeId| workspace.session.graph.node(*id).name.clone();
         (workspace.selection.pipeline.root.clone(), workspace.targets.iter().map(name).collect::<Vec<_>>())
     };
@@ -44,7 +44,7 @@ fn of_now(process: &Process, args: &LogArgs) -> Result<String, Stop> {
 
 /// What nodes printed when they last ran.
 fn of_last(process: &Process, args: &LogArgs) -> Result<String, Stop> {
-    let workspace = why::open(process, &args.node)?;
+    let workspace = why::open(process, &args.node.node, &args.node.of)?;
     let mut logs = Vec::new();
     for target in &workspace.targets {
         let name = workspace.session.graph.node(*target).name.as_str();

@@ -17,7 +17,7 @@ mod graph;
 mod history;
 mod init;
 mod lint;
-mod list;
+pub(in crate::cli) mod list;
 mod log;
 mod oidc;
 mod page;

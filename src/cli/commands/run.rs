@@ -8,7 +8,7 @@ use crate::base::clock::format_utc;
 use crate::base::code;
 use crate::base::id::NodeId;
 use crate::cli::args::{HowArgs, OutputForm, RunArgs};
-use crate::cli::ending::{Ending, told, write_trace};
+use crate::cli::ending::{Ending, write_trace};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::{self, Interrupts};
 use crate::cli::preflight;
@@ -190,7 +190,7 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
     let lasting = extra_args.is_empty() && how.as_is.is_empty();
     let saved = workspace.save(&outcome, lasting, summary);
     if let Err(stop) = &saved {
-        sink.event(&Event::Warning { code: code::STATE_NOT_KEPT, node: None, message: told(stop) });
+        sink.event(&Event::Warning { code: code::STATE_NOT_KEPT, node: None, message: stop.told().to_owned() });
     }
     if mode == Mode::Write {
         super::cache::gc_daily(process, &root, &workspace.session.cache, &mut sink);

@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 
 use crate::base::code;
-use crate::cli::args::{Cli, CompletionsArgs, ManArgs};
+use crate::cli::args::{Cli, CompletionsArgs, ManArgs, named};
 use crate::cli::commands::print;
 use crate::cli::complete;
 use crate::cli::exit::{Exit, Stop};
@@ -18,10 +18,9 @@ use crate::cli::process::Process;
 /// # Errors
 /// A shell that the library knows no longer.
 pub(in crate::cli) fn completions(args: &CompletionsArgs) -> Result<Exit, Stop> {
-    let script = complete::script(args.shell.name());
-    let script = script
-        .ok_or_else(|| Stop::new(code::INTERNAL, Exit::Internal, format!("no script for {}", args.shell.name())))?;
-    print(&script);
+    let shell = named(args.shell);
+    let unknown = || Stop::new(code::INTERNAL, Exit::Internal, format!("no script for {shell}"));
+    print(&complete::script(&shell).ok_or_else(unknown)?);
     Ok(Exit::Ok)
 }
 

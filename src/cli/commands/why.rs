@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::action::verdict::Verdict;
 use crate::base::clock::format_utc;
 use crate::base::id::NodeId;
-use crate::cli::args::{NodeArgs, SelectArgs, WhyArgs};
+use crate::cli::args::{OfArgs, SelectArgs, WhyArgs};
 use crate::cli::commands::{compare, plan, print};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
@@ -13,7 +13,7 @@ use crate::cli::selection::{self, LastRun};
 use crate::cli::workspace::{self, Workspace};
 
 /// Opens the pipeline last run here, with the parameters it was run under unless others are given.
-pub(super) fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>, Stop> {
+pub(super) fn open(process: &Process, node: &str, args: &OfArgs) -> Result<Box<Workspace>, Stop> {
     let mut set = args.set.clone();
     if set.is_empty()
         && args.pipeline.is_none()
@@ -24,7 +24,7 @@ pub(super) fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>,
     }
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set };
     let mut selection = selection::select(process, &select)?;
-    selection.targets = vec![args.node.clone()];
+    selection.targets = vec![node.to_owned()];
     workspace::open_to_read(process, selection)
 }
 
@@ -35,11 +35,10 @@ pub(super) fn open(process: &Process, args: &NodeArgs) -> Result<Box<Workspace>,
 pub(in crate::cli) fn why(process: &Process, args: &WhyArgs) -> Result<Exit, Stop> {
     let node = match &args.words[..] {
         [] => return compare::last(process),
-        [node] => node.clone(),
+        [node] => node,
         [first, second, ..] => return compare::two(process, first, second),
     };
-    let args = NodeArgs { node, pipeline: args.pipeline.clone(), set: args.set.clone() };
-    let mut workspace = open(process, &args)?;
+    let mut workspace = open(process, node, &args.of)?;
     let plan = plan::verdicts(process, &mut workspace)?;
     let mut out = String::new();
     for target in workspace.targets.clone() {
