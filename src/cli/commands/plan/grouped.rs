@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use indexmap::IndexSet;
+
 use crate::action::verdict::Verdict;
 use crate::graph::node::Node;
 use crate::report::lines::{Paint, duration};
@@ -161,24 +163,25 @@ impl<'a> Entry<'a> {
 /// `layer[minimal,{amd64,arm64}]` for instances that are every combination of the values of their axes.
 fn folded(base: &str, instances: &[&[String]]) -> Option<String> {
     let axes = instances.first()?.len();
-    let mut seen: Vec<Vec<&str>> = vec![Vec::new(); axes];
+    let mut seen: Vec<IndexSet<&str>> = vec![IndexSet::new(); axes];
     for values in instances {
         for (seen, value) in seen.iter_mut().zip(values.iter()) {
-            if !seen.contains(&value.as_str()) {
-                seen.push(value);
-            }
+            seen.insert(value.as_str());
         }
     }
-    if seen.iter().map(Vec::len).product::<usize>() != instances.len() {
+    if seen.iter().map(IndexSet::len).product::<usize>() != instances.len() {
         return None;
     }
     if axes == 0 {
         return Some(base.to_owned());
     }
-    let axis = |values: &Vec<&str>| match &values[..] {
-        [one] => (*one).to_owned(),
-        few if few.len() <= MOST_VALUES => format!("{{{}}}", few.join(",")),
-        many => format!("{{{},… {} more}}", many[..MOST_VALUES].join(","), many.len() - MOST_VALUES),
+    let axis = |values: &IndexSet<&str>| {
+        let listed = values.iter().take(MOST_VALUES).copied().collect::<Vec<_>>().join(",");
+        match values.len() {
+            1 => listed,
+            few if few <= MOST_VALUES => format!("{{{listed}}}"),
+            many => format!("{{{listed},… {} more}}", many - MOST_VALUES),
+        }
     };
     Some(format!("{base}[{}]", seen.iter().map(axis).collect::<Vec<_>>().join(",")))
 }
