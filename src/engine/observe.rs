@@ -281,14 +281,19 @@ impl Observer {
     }
 }
 
-/// The `!` patterns of an input list.
-struct Excluded {
+/// The `!` patterns of an input list: what it leaves out.
+#[derive(Debug, Default)]
+pub struct Excluded {
     globs: Vec<globset::GlobMatcher>,
     paths: Vec<String>,
 }
 
 impl Excluded {
-    fn new(patterns: &[String]) -> Result<Self, ObserveError> {
+    /// Those of a whole list; its other patterns are passed over.
+    ///
+    /// # Errors
+    /// A glob that is none.
+    pub fn new(patterns: &[String]) -> Result<Self, ObserveError> {
         let mut excluded = Self { globs: Vec::new(), paths: Vec::new() };
         for pattern in patterns.iter().filter_map(|pattern| pattern.strip_prefix('!')) {
             if rel_path::is_glob(pattern) {
@@ -302,7 +307,8 @@ impl Excluded {
         Ok(excluded)
     }
 
-    fn matches(&self, path: &str) -> bool {
+    /// Whether a path relative to the root is left out.
+    pub fn matches(&self, path: &str) -> bool {
         self.globs.iter().any(|glob| glob.is_match(path))
             || self.paths.iter().any(|excluded| {
                 path.strip_prefix(excluded.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -7,16 +7,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobMatcher;
 
 use crate::base::code;
-use crate::cli::args::{Color, OutputForm, WatchArgs};
+use crate::base::rel_path::is_glob;
+use crate::cli::args::{WatchArgs, named};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::Interrupts;
 use crate::cli::process::Process;
 use crate::cli::selection::{self, Selection};
 use crate::cli::workspace;
+use crate::engine::observe::Excluded;
 use crate::graph::node::{Class, Graph, Kind, Node, Source};
+use crate::graph::paths::compile_glob;
 use crate::graph::select;
 use crate::outside::files::{FileWatch, News};
 use crate::outside::process::again::Again;
@@ -130,18 +133,7 @@ fn start(process: &Process, selection: &Selection, args: &WatchArgs, scope: &Sco
     for (name, values) in &selection.sets {
         words.extend(values.iter().flat_map(|value| ["--set".to_owned(), format!("{name}={value}")]));
     }
-    let form = match common.output {
-        OutputForm::Json => "json",
-        OutputForm::Github => "github",
-        OutputForm::Plain => "plain",
-        OutputForm::Human | OutputForm::Auto => "human",
-    };
-    let color = match common.color {
-        Color::Always => "always",
-        Color::Never => "never",
-        Color::Auto => "auto",
-    };
-    words.extend(["--output", form, "--color", color].map(str::to_owned));
+    words.extend(["--output".to_owned(), named(common.output), "--color".to_owned(), named(common.color)]);
     let flags = [(common.verbose, "--verbose"), (common.offline, "--offline"), (common.locked, "--locked")];
     words.extend(flags.iter().filter(|(is_given, _)| *is_given).map(|(_, flag)| (*flag).to_owned()));
     let jobs = args.jobs.map(|jobs| jobs.to_string());
@@ -173,42 +165,31 @@ struct Scope {
 struct Reads {
     /// Files, and folders with all below them.
     paths: Vec<PathBuf>,
-    globs: GlobSet,
-    /// Patterns of what it leaves out.
-    left_out: GlobSet,
+    globs: Vec<GlobMatcher>,
+    left_out: Excluded,
 }
 
 impl Reads {
-    fn of(node: &Node) -> Self {
-        let (left_out, read): (Vec<&str>, Vec<&str>) =
-            inputs(node).into_iter().partition(|input| input.starts_with('!'));
-        let bare = |input: &&str| PathBuf::from(input.trim_end_matches('/'));
+    /// A pattern that is none was refused when the project was read.
+    fn of(inputs: &[String]) -> Self {
+        let read = || inputs.iter().filter(|input| !input.starts_with('!'));
         Self {
-            paths: read.iter().map(bare).collect(),
-            globs: globs(read.into_iter()),
-            left_out: globs(left_out.into_iter().filter_map(|input| input.strip_prefix('!'))),
+            paths: read().map(|input| PathBuf::from(input.trim_end_matches('/'))).collect(),
+            globs: read().filter(|input| is_glob(input)).filter_map(|input| compile_glob(input).ok()).collect(),
+            left_out: Excluded::new(inputs).unwrap_or_default(),
         }
     }
 
     fn has(&self, path: &Path) -> bool {
-        let is_read = self.paths.iter().any(|own| is_near(own, path)) || self.globs.is_match(path);
-        is_read && !path.ancestors().any(|path| self.left_out.is_match(path))
+        let is_read =
+            self.paths.iter().any(|own| is_near(own, path)) || self.globs.iter().any(|glob| glob.is_match(path));
+        is_read && !path.to_str().is_some_and(|path| self.left_out.matches(path))
     }
 }
 
 /// Whether a change of `path` may be one of `own`: a folder that moves takes what is below it along.
 fn is_near(own: &Path, path: &Path) -> bool {
     path.starts_with(own) || own.starts_with(path)
-}
-
-/// A pattern that is none was refused when the project was read.
-fn globs<'p>(patterns: impl Iterator<Item = &'p str>) -> GlobSet {
-    let glob = |text: &str| GlobBuilder::new(text.trim_end_matches('/')).literal_separator(true).build().ok();
-    let mut set = GlobSetBuilder::new();
-    for glob in patterns.filter_map(glob) {
-        set.add(glob);
-    }
-    set.build().unwrap_or_default()
 }
 
 impl Scope {
@@ -229,7 +210,7 @@ impl Scope {
         scope.paths.extend(loaded.read.iter().map(PathBuf::from));
         for node in graph.nodes.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(node, _)| node) {
             scope.outputs.extend(node.outputs().into_iter().map(|path| PathBuf::from(path.trim_end_matches('/'))));
-            scope.reads.push(Reads::of(node));
+            scope.reads.push(Reads::of(&inputs(node)));
         }
         Ok(scope)
     }
@@ -247,15 +228,15 @@ impl Scope {
 }
 
 /// Inputs as declared, with those that are left out.
-fn inputs(node: &Node) -> Vec<&str> {
+fn inputs(node: &Node) -> Vec<String> {
     match &node.kind {
-        Kind::Exec(exec) => exec.inputs.iter().map(String::as_str).collect(),
+        Kind::Exec(exec) => exec.inputs.clone(),
         Kind::Clone(clone) => match &clone.source {
-            Source::Plain(path) | Source::Local(path) => vec![path],
+            Source::Plain(path) | Source::Local(path) => vec![path.clone()],
             Source::Remote { .. } => Vec::new(),
         },
-        Kind::Resolve(resolve) => resolve.config_file.iter().chain(&resolve.components).map(String::as_str).collect(),
-        Kind::Overlay(overlay) => overlay.components.as_deref().into_iter().collect(),
+        Kind::Resolve(resolve) => resolve.config_file.iter().chain(&resolve.components).cloned().collect(),
+        Kind::Overlay(overlay) => overlay.components.iter().cloned().collect(),
         _ => Vec::new(),
     }
 }
@@ -298,15 +279,10 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_and_what_runs_write_is_no_change() {
-        let (read, left_out) = (["src/*.txt", "gen/**"], ["gen/tmp/**", "gen/cache"]);
-        let reads = Reads {
-            paths: read.map(PathBuf::from).into(),
-            globs: globs(read.into_iter()),
-            left_out: globs(left_out.into_iter()),
-        };
+        let inputs = ["src/*.txt", "gen/**", "!gen/tmp/**", "!gen/cache", "!gen/*"].map(str::to_owned);
         let scope = Scope {
             paths: ["pipeline.yaml", "config/components"].map(PathBuf::from).into(),
-            reads: vec![reads],
+            reads: vec![Reads::of(&inputs)],
             outputs: ["build", "src/made.txt"].map(PathBuf::from).into(),
             ..Scope::default()
         };
@@ -321,7 +297,9 @@ mod tests {
             ("src/below/a.txt", false),
             ("src/.a.txt.swp", false),
             ("build/x.zip", false),
+            // Below what is left out by one star, as a run sees it.
             ("gen/a/b.txt", true),
+            ("gen/a.txt", false),
             ("gen/tmp/a.txt", false),
             ("gen/cache/a.txt", false),
             ("notes.txt", false),
