@@ -1,8 +1,5 @@
 //! Completion as bash really does it, and the manual pages.
 
-use std::path::Path;
-use std::process::Command;
-
 use crate::shipped;
 use crate::support::{Space, files};
 
@@ -14,14 +11,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9; COMPREPLY=()
 _clap_complete_ocelot ocelot "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}" || exit 8
 printf '%s\n' "${COMPREPLY[@]}"
 "#;
-    let folder = Path::new(env!("CARGO_BIN_EXE_ocelot")).parent().expect("its folder").display();
-    let path = format!("{folder}:{}", std::env::var("PATH").expect("a PATH"));
-    // The environment of a command of ours, with bash in its place.
-    let like = space.command(&[]);
-    let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", SCRIPT, "bash", "ocelot"]).args(words).current_dir(space.root()).env_clear();
-    bash.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
-    let output = bash.output().expect("bash");
+    let output = space.bash(SCRIPT).args(["bash", "ocelot"]).args(words).output().expect("bash");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }

@@ -5,8 +5,6 @@
 //! and `<!-- append: FILE -->`. `<!-- run: COMMAND -->` is done without being shown. A line `…` stands for any lines. Times,
 //! sizes, digests, dates and names of runs may be others.
 
-use std::process::Command;
-
 use crate::shipped;
 use crate::snapshot::{self, read};
 use crate::support::Space;
@@ -128,13 +126,7 @@ fn fits(expected: &[String], found: &[String]) -> bool {
 
 /// What the command prints, on both streams in their order.
 fn typed(space: &Space, command: &str) -> Vec<String> {
-    let like = space.command(&[]);
-    let folder = std::path::Path::new(like.get_program()).parent().expect("a folder").to_owned();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").expect("a PATH"));
-    let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", &format!("exec 2>&1\n{command}")]).current_dir(space.root()).env_clear();
-    bash.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
-    let output = bash.output().expect("bash");
+    let output = space.bash(&format!("exec 2>&1\n{command}")).output().expect("bash");
     String::from_utf8_lossy(&output.stdout).trim_end().lines().map(|line| line.trim_end().to_owned()).collect()
 }
 

@@ -158,6 +158,17 @@ impl Space {
         command
     }
 
+    /// A script for bash that finds the program as `ocelot`, with the environment that the program has; not started yet.
+    pub fn bash(&self, script: &str) -> Command {
+        let like = self.command(&[]);
+        let folder = Path::new(like.get_program()).parent().expect("a folder").display();
+        let path = format!("{folder}:{}", std::env::var("PATH").expect("a PATH"));
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", script]).current_dir(self.root()).env_clear();
+        bash.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
+        bash
+    }
+
     /// Runs the program.
     pub fn run(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output().expect("the program starts");
