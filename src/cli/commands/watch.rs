@@ -11,7 +11,7 @@ use globset::GlobMatcher;
 
 use crate::base::code;
 use crate::base::rel_path::is_glob;
-use crate::cli::args::{WatchArgs, named};
+use crate::cli::args::{Common, WatchArgs, named};
 use crate::cli::exit::{Exit, Stop};
 use crate::cli::lock::Interrupts;
 use crate::cli::process::Process;
@@ -127,20 +127,30 @@ fn follow(
 }
 
 fn start(process: &Process, selection: &Selection, args: &WatchArgs, scope: &Scope) -> Result<Again, Stop> {
-    let common = &process.common;
+    let words = words(&process.common, selection, args.jobs, &scope.targets);
+    Again::start(&words, &selection.pipeline.root, &process.env).map_err(refused)
+}
+
+/// The command line of a run. The folder and the profile reach it by its working folder and its environment.
+fn words(common: &Common, selection: &Selection, jobs: Option<u32>, targets: &[String]) -> Vec<String> {
     let mut words: Vec<String> = ["run", "--pipeline", &selection.pipeline.file].map(str::to_owned).into();
-    words.extend(scope.targets.iter().cloned());
+    words.extend(targets.iter().cloned());
     for (name, values) in &selection.sets {
         words.extend(values.iter().flat_map(|value| ["--set".to_owned(), format!("{name}={value}")]));
     }
     words.extend(["--output".to_owned(), named(common.output), "--color".to_owned(), named(common.color)]);
-    let flags = [(common.verbose, "--verbose"), (common.offline, "--offline"), (common.locked, "--locked")];
+    let flags = [
+        (common.verbose, "--verbose"),
+        (common.offline, "--offline"),
+        (common.locked, "--locked"),
+        (common.no_wait, "--no-wait"),
+    ];
     words.extend(flags.iter().filter(|(is_given, _)| *is_given).map(|(_, flag)| (*flag).to_owned()));
-    let jobs = args.jobs.map(|jobs| jobs.to_string());
+    let jobs = jobs.map(|jobs| jobs.to_string());
     for (option, value) in [("--lock", &common.lock), ("--jobs", &jobs)] {
         words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
     }
-    Again::start(&words, &selection.pipeline.root, &process.env).map_err(refused)
+    words
 }
 
 /// What is run, and what it depends on.
@@ -275,7 +285,25 @@ fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::args::Cli;
+    use crate::project::find::Located;
+
+    #[test]
+    fn every_common_option_reaches_the_run() {
+        let given = ["ocelot", "run", "--verbose", "--offline", "--locked", "--no-wait", "--lock", "l"];
+        let given = Cli::parse_from([&given[..], &["--output", "plain", "--color", "never"]].concat()).common;
+        let pipeline = Located { root: "/p".into(), file: "pipelines/a.yaml".into() };
+        let selection = Selection { pipeline, targets: Vec::new(), sets: [("b".into(), vec!["c".into()])].into() };
+        let words = words(&given, &selection, Some(3), &["t[x]".to_owned()]);
+        let run = Cli::parse_from([vec!["ocelot".to_owned()], words].concat());
+        assert_eq!(format!("{:?}", run.common), format!("{given:?}"));
+        let crate::cli::args::Command::Run(run) = run.command else { panic!("{run:?}") };
+        assert_eq!((run.select.pipeline.as_deref(), run.how.jobs), (Some("pipelines/a.yaml"), Some(3)));
+        assert_eq!((run.select.words, run.select.set), (vec!["t[x]".to_owned()], vec!["b=c".to_owned()]));
+    }
 
     #[test]
     fn what_nobody_reads_and_what_runs_write_is_no_change() {
