@@ -22,18 +22,23 @@ use crate::exec::api::{Job, World};
 use crate::exec::worker::Work;
 use crate::graph::build::does_work;
 use crate::sched::cost;
-use crate::sched::machine::{End, Machine};
+use crate::sched::machine::{End, Lane, Machine};
 
 mod completion;
 
 /// The state of one run.
+/// Works up to this are mostly the way to them and back.
+const SHORT_MS: u64 = 20;
+
 struct Run<'a> {
     session: &'a mut Session,
     sink: &'a mut dyn EventSink,
     options: RunOptions,
     machine: Machine,
     world: Arc<World>,
-    works: BTreeMap<NodeId, Work>,
+    works: BTreeMap<NodeId, Arc<Work>>,
+    /// How many works in a row took [`SHORT_MS`] at most.
+    short: u32,
     /// How often the stored result of a node was found lost: it runs then, whatever the record says.
     lost: Vec<u8>,
     outcome: RunOutcome,
@@ -62,6 +67,7 @@ impl Session {
             machine,
             world: Arc::clone(&world),
             works: BTreeMap::new(),
+            short: 0,
             lost: vec![0; count],
             outcome: RunOutcome {
                 counts: Counts::default(),
@@ -107,9 +113,13 @@ impl Run<'_> {
                     self.sink.event(&Event::Output { node, line });
                 }
                 Ok(Message::Attempt(worker, id, attempt)) => self.working(id, attempt, worker),
-                Ok(Message::Done(worker, completion)) => {
-                    workers.idle.push(worker);
+                Ok(Message::Done(worker, completion, next)) => {
+                    match next {
+                        Some(next) => self.working(next, 1, worker),
+                        None => workers.idle.push(worker),
+                    }
                     self.machine.vacate(completion.id);
+                    self.allow_ahead(completion.duration_ms);
                     if completion.outcome.is_ok() {
                         // Others are at work while this result is looked at.
                         self.start(workers);
@@ -121,19 +131,43 @@ impl Run<'_> {
         }
     }
 
-    /// Starts all that may start.
+    /// Starts all that may start, and lets some wait ahead where that is allowed.
     fn start(&mut self, workers: &mut Workers) {
-        while let Some(id) = self.machine.start_next() {
-            if self.stopping {
-                self.end_skipped(id, Reason::NotStarted);
-                continue;
-            }
-            if let Some(mut work) = self.works.get(&id).cloned() {
-                work.job_mut().set_aside = self.session.edits_at_outputs(id);
-                let worker = workers.start(work);
-                self.working(id, 1, worker);
+        let is_due = |run: &Self, ahead: usize| run.stopping || ahead > run.machine.surplus() as usize;
+        while is_due(self, workers.ahead().len()) {
+            // Its turn has come and nobody took it, unless somebody does just now.
+            let Some(id) = workers.ahead().take() else { break };
+            match self.stopping {
+                true => self.end_skipped(id, Reason::NotStarted),
+                false => self.hand_over(id, workers),
             }
         }
+        while let Some(id) = self.machine.start_next() {
+            match self.stopping {
+                true => self.end_skipped(id, Reason::NotStarted),
+                false => self.hand_over(id, workers),
+            }
+        }
+    }
+
+    /// Gives a started node to a worker, or to the first that is done.
+    fn hand_over(&mut self, id: NodeId, workers: &mut Workers) {
+        let Some(work) = self.works.get_mut(&id) else { return };
+        Arc::make_mut(work).job_mut().set_aside = self.session.edits_at_outputs(id);
+        let work = Arc::clone(work);
+        if Lane::of(&work.job().node.kind) == Lane::Here && self.machine.surplus() as usize > workers.ahead().len() {
+            return workers.ahead().push(work);
+        }
+        let worker = workers.start(work);
+        self.working(id, 1, worker);
+    }
+
+    /// Where all works are short, workers need not wait for this loop to have the next one. Elsewhere that would only
+    /// keep a more urgent one waiting.
+    fn allow_ahead(&mut self, duration_ms: u64) {
+        self.short = if duration_ms <= SHORT_MS { self.short.saturating_add(1) } else { 0 };
+        let jobs = self.options.jobs;
+        self.machine.allow_ahead(if self.short > jobs { jobs } else { 0 });
     }
 
     fn working(&mut self, id: NodeId, attempt: u32, worker: usize) {
@@ -181,7 +215,7 @@ impl Run<'_> {
                 let result = evaluation.result.clone().unwrap_or_default();
                 self.keep(id, &evaluation, &result);
                 let job = self.new_job(id, &evaluation);
-                self.works.insert(id, Work::Restore(job, result));
+                self.works.insert(id, Arc::new(Work::Restore(job, result)));
                 self.machine.queue(id);
             }
             Verdict::Run | Verdict::Ask | Verdict::MayRun => {
@@ -190,7 +224,7 @@ impl Run<'_> {
                 }
                 let job = self.new_job(id, &evaluation);
                 self.session.rows[id.index()] = evaluation.rows;
-                self.works.insert(id, Work::Run(job));
+                self.works.insert(id, Arc::new(Work::Run(job)));
                 self.machine.queue(id);
             }
         }

@@ -65,14 +65,24 @@ fn move_away(from: &Path, to: &Path) -> std::io::Result<()> {
 /// If a path cannot be removed or a folder not made.
 pub fn make_room<'a>(root: &Path, outputs: impl IntoIterator<Item = &'a str>) -> Result<(), WorkError> {
     for output in outputs {
-        stay_inside(root, output)?;
+        let parents = stay_inside(root, output)?;
         let path = root.join(output.trim_end_matches('/'));
-        remove_any(&path).map_err(WorkError::io(output))?;
-        if let Some(parent) = path.parent() {
+        if parents == Parents::There {
+            remove_any(&path).map_err(WorkError::io(output))?;
+        } else if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(WorkError::io(parent.display().to_string()))?;
         }
     }
     Ok(())
+}
+
+/// Whether the folders on the way to an output are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parents {
+    /// All of them.
+    There,
+    /// Not all: there can be no output.
+    Missing,
 }
 
 /// Refuses an output path that leads out of `root`: by its text, or because a folder on the way is a link. Only files
@@ -80,7 +90,7 @@ pub fn make_room<'a>(root: &Path, outputs: impl IntoIterator<Item = &'a str>) ->
 ///
 /// # Errors
 /// If it does.
-pub fn stay_inside(root: &Path, output: &str) -> Result<(), WorkError> {
+pub fn stay_inside(root: &Path, output: &str) -> Result<Parents, WorkError> {
     let refused = |why: String| Err(WorkError::Invalid(format!("output `{output}` leads out of the project: {why}")));
     let path = Path::new(output.trim_end_matches('/'));
     if !path.components().all(|part| matches!(part, Component::Normal(_))) {
@@ -92,7 +102,7 @@ pub fn stay_inside(root: &Path, output: &str) -> Result<(), WorkError> {
         match fs::symlink_metadata(&folder) {
             Ok(meta) if meta.is_symlink() => {}
             Ok(_) => continue,
-            Err(_) => break,
+            Err(_) => return Ok(Parents::Missing),
         }
         let inside = |real: PathBuf| fs::canonicalize(root).is_ok_and(|root| real.starts_with(root));
         if !fs::canonicalize(&folder).is_ok_and(inside) {
@@ -104,7 +114,7 @@ pub fn stay_inside(root: &Path, output: &str) -> Result<(), WorkError> {
             ));
         }
     }
-    Ok(())
+    Ok(Parents::There)
 }
 
 /// Removes a file, link or directory; nothing there is fine.
@@ -137,7 +147,7 @@ pub fn capture(world: &World, base: &Path, path: &str) -> Result<Option<Content>
         Err(error) => return Err(WorkError::Io { path: path.to_owned(), error }),
     };
     if !meta.is_dir() {
-        return capture_leaf(world, &full, path).map(Some);
+        return capture_leaf(world, &full, path, &meta).map(Some);
     }
     let mut entries = Vec::new();
     let mut open = vec![(full, String::new())];
@@ -151,7 +161,8 @@ pub fn capture(world: &World, base: &Path, path: &str) -> Result<Option<Content>
             if kind == FileKind::Dir {
                 open.push((child, format!("{path}/")));
             } else {
-                let content = capture_leaf(world, &child, &path)?;
+                let meta = fs::symlink_metadata(&child).map_err(WorkError::io(&path))?;
+                let content = capture_leaf(world, &child, &path, &meta)?;
                 entries.push((path, content));
             }
         }
@@ -169,8 +180,7 @@ pub fn store_listing(world: &World, listing: Listing) -> Result<Content, WorkErr
     Ok(Content::Tree { listing: put.digest, size })
 }
 
-fn capture_leaf(world: &World, full: &Path, path: &str) -> Result<Content, WorkError> {
-    let meta = fs::symlink_metadata(full).map_err(WorkError::io(path))?;
+fn capture_leaf(world: &World, full: &Path, path: &str, meta: &fs::Metadata) -> Result<Content, WorkError> {
     if meta.is_symlink() {
         let target = fs::read_link(full).map_err(WorkError::io(path))?;
         return match target.to_str() {

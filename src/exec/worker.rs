@@ -168,7 +168,7 @@ impl Worker<'_> {
                 .node
                 .outputs()
                 .into_iter()
-                .try_for_each(|output| outputs::stay_inside(&self.world.root, output))?;
+                .try_for_each(|output| outputs::stay_inside(&self.world.root, output).map(drop))?;
         }
         self.warnings.extend(outputs::set_aside(self.world, &self.job.set_aside)?);
         self.began = true;

@@ -69,13 +69,15 @@ pub struct Machine {
     held: Vec<BinaryHeap<(u64, Reverse<NodeId>)>>,
     pools: Vec<Slots>,
     lanes: [Slots; 2],
+    /// Nodes that may be started beyond the slots of [`Lane::Here`], to wait for one of them.
+    ahead: u32,
     left: usize,
 }
 
 /// What a node keeps busy while it is at work. The two do not wait for each other: a processor has nothing to do with
 /// an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lane {
+pub enum Lane {
     /// A processor.
     Here = 0,
     /// The network, and somebody else's machine.
@@ -85,7 +87,8 @@ enum Lane {
 impl Lane {
     const ALL: [Self; 2] = [Self::Here, Self::Elsewhere];
 
-    fn of(kind: &Kind) -> Self {
+    /// Where a node of this kind does its work.
+    pub fn of(kind: &Kind) -> Self {
         match kind {
             Kind::Publish(_) | Kind::Release(_) => Self::Elsewhere,
             _ => Self::Here,
@@ -119,6 +122,7 @@ impl Machine {
             held: graph.pools.iter().map(|_| BinaryHeap::new()).collect(),
             pools: graph.pools.iter().map(|pool| Slots { used: 0, depth: pool.depth.max(1) }).collect(),
             lanes: [jobs.max(1), UPLOADS].map(|depth| Slots { used: 0, depth }),
+            ahead: 0,
             left: 0,
         };
         for id in graph.ids().filter(|id| wanted[id.index()]) {
@@ -177,13 +181,26 @@ impl Machine {
         self.set(id, State::Queued);
     }
 
+    /// So many nodes may start beyond the slots for processors: they are handed out, and wait for whoever is done.
+    pub fn allow_ahead(&mut self, nodes: u32) {
+        self.ahead = nodes;
+    }
+
+    /// Started nodes that no slot for a processor is free for.
+    pub fn surplus(&self) -> u32 {
+        let here = self.lanes[Lane::Here as usize];
+        here.used.saturating_sub(here.depth)
+    }
+
     /// The next node that may start now; its slots are taken.
     pub fn start_next(&mut self) -> Option<NodeId> {
         Lane::ALL.into_iter().find_map(|lane| self.start_in(lane))
     }
 
     fn start_in(&mut self, lane: Lane) -> Option<NodeId> {
-        if self.lanes[lane as usize].used >= self.lanes[lane as usize].depth {
+        let Slots { used, depth } = self.lanes[lane as usize];
+        let beyond = if lane == Lane::Here { self.ahead } else { 0 };
+        if used >= depth.saturating_add(beyond) {
             return None;
         }
         while let Some((cost, Reverse(id))) = self.queued[lane as usize].pop() {
@@ -366,6 +383,29 @@ mod tests {
         assert_eq!((machine.start_next(), machine.start_next()), (Some(NodeId(6)), None));
         machine.vacate(NodeId(0));
         assert_eq!((machine.start_next(), machine.running()), (Some(NodeId(1)), 5));
+    }
+
+    #[test]
+    fn what_starts_ahead_has_no_slot_until_one_is_done() {
+        let mut graph = graph(&[&[], &[], &[], &[]], &[]);
+        std::sync::Arc::make_mut(&mut graph.nodes[3]).kind = Kind::Release(Box::new(Release { repo: String::new() }));
+        let mut machine = Machine::new(&graph, &[true; 4], vec![1; 4], 1);
+        while let Some(id) = machine.next_ready() {
+            machine.queue(id);
+        }
+        machine.allow_ahead(1);
+        let started: Vec<u32> = std::iter::from_fn(|| machine.start_next()).map(|id| id.0).collect();
+        assert_eq!(
+            (started, machine.surplus()),
+            (vec![0, 1, 3], 1),
+            "an upload is never ahead, and counts for nothing"
+        );
+        machine.vacate(NodeId(3));
+        assert_eq!(machine.surplus(), 1);
+        machine.vacate(NodeId(0));
+        assert_eq!((machine.surplus(), machine.running()), (0, 1), "the slot is now that of the one that waited");
+        machine.allow_ahead(0);
+        assert_eq!(machine.start_next(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod support;
 
 mod affected;
+mod ahead;
 mod aws;
 mod broken;
 mod budgets;

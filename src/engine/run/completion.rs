@@ -35,7 +35,7 @@ impl Run<'_> {
             self.sink.event(&Event::Warning { code: code::NODE_WARNING, node, message });
         }
         let work = self.works.remove(&id);
-        let was_restore = matches!(work, Some(Work::Restore(..)));
+        let was_restore = matches!(work.as_deref(), Some(Work::Restore(..)));
         match completion.outcome {
             Ok(success) if was_restore => {
                 self.end(id, Known::Done(success.result), End::Restored, completion.duration_ms, true, None);
@@ -188,7 +188,7 @@ impl Run<'_> {
                 evaluation.decision = Decision { verdict: Verdict::Run, row: "5", reason: Reason::StoredDamaged };
                 self.decided(producer, &evaluation.decision);
                 let job = self.new_job(producer, &evaluation);
-                self.works.insert(producer, Work::Run(job));
+                self.works.insert(producer, Arc::new(Work::Run(job)));
                 self.machine.reopen(producer, waiting);
             }
             Err(problem) => {

@@ -170,6 +170,8 @@ struct Running<'a> {
     end_bell: Option<OwnedFd>,
     /// The command's process was waited for: its number may now be used anew, unless its group lives on.
     reaped: bool,
+    /// Nothing of the group is left: its number may be used anew, and is not asked about again.
+    gone: bool,
     /// `None` once every writer is gone.
     output: Option<PipeReader>,
     /// No other command was being started when this one was: nobody can have a copy of the write end by mistake.
@@ -210,6 +212,7 @@ impl<'a> Running<'a> {
             group,
             end_bell,
             reaped: false,
+            gone: false,
             output: Some(output),
             was_alone: true,
             buffer: Vec::new(),
@@ -358,7 +361,8 @@ impl<'a> Running<'a> {
             // We ended it: its status says nothing that is not known.
             let _ = self.reap();
         }
-        !group::is_alive(self.group)
+        self.gone = self.gone || !group::is_alive(self.group);
+        self.gone
     }
 
     fn left_running(&mut self) -> LeftRunning {
