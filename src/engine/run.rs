@@ -25,6 +25,7 @@ use crate::sched::cost;
 use crate::sched::machine::{End, Lane, Machine};
 
 mod completion;
+mod progress;
 
 /// The state of one run.
 /// Works up to this are mostly the way to them and back.
@@ -37,6 +38,8 @@ struct Run<'a> {
     machine: Machine,
     world: Arc<World>,
     works: BTreeMap<NodeId, Arc<Work>>,
+    /// What a forecast needs, if somebody shows one.
+    watch: Option<progress::Watch>,
     /// How many works in a row took [`SHORT_MS`] at most.
     short: u32,
     /// How often the stored result of a node was found lost: it runs then, whatever the record says.
@@ -57,6 +60,8 @@ impl Session {
         let memory = &self.memory;
         let costs =
             cost::downstream(&self.graph, |id| memory[id.index()].result.as_ref().map(|result| result.duration_ms));
+        let past = || memory.iter().map(|memory| Some(memory.result.as_ref()?.duration_ms)).collect();
+        let watch = sink.shows_progress().then(|| progress::Watch::new(past()));
         let machine = Machine::new(&self.graph, wanted, costs, options.jobs);
         let count = self.graph.nodes.len();
         self.forget_known(wanted);
@@ -67,6 +72,7 @@ impl Session {
             machine,
             world: Arc::clone(&world),
             works: BTreeMap::new(),
+            watch,
             short: 0,
             lost: vec![0; count],
             outcome: RunOutcome {
@@ -100,6 +106,7 @@ impl Run<'_> {
                 self.check(id);
             }
             self.start(workers);
+            self.tell_progress();
             if self.machine.running() == 0 {
                 // Skipping may have made others ready.
                 if self.machine.left() > 0 && self.machine.is_stuck() {
@@ -119,6 +126,7 @@ impl Run<'_> {
                         None => workers.idle.push(worker),
                     }
                     self.machine.vacate(completion.id);
+                    self.note_done(completion.id);
                     self.allow_ahead(completion.duration_ms);
                     if completion.outcome.is_ok() {
                         // Others are at work while this result is looked at.
@@ -171,6 +179,9 @@ impl Run<'_> {
     }
 
     fn working(&mut self, id: NodeId, attempt: u32, worker: usize) {
+        if attempt == 1 {
+            self.note_start(id);
+        }
         let (node, kind) = (self.name(id), self.session.graph.node(id).kind.name());
         let worker = u32::try_from(worker).unwrap_or(u32::MAX);
         self.sink.event(&Event::Working { node, kind, attempt, worker });

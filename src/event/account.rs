@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::action::verdict::{Reason, Verdict};
 use crate::base::clock::Clock;
-use crate::event::{Ended, Event, EventSink};
+use crate::event::{Ended, Event, EventSink, Progress};
 
 /// One node at work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +170,14 @@ impl EventSink for Accounting {
     fn event(&mut self, event: &Event) {
         self.account.take(event);
         self.inner.event(event);
+    }
+
+    fn shows_progress(&self) -> bool {
+        self.inner.shows_progress()
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        self.inner.progress(progress);
     }
 }
 

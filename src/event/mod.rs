@@ -10,6 +10,7 @@ use crate::action::manifest::FieldChange;
 use crate::action::verdict::{Reason, Verdict};
 use crate::base::code::Code;
 use crate::event::summary::Summary;
+use crate::sched::forecast::Forecast;
 use crate::sched::machine::End;
 
 /// One thing that happened.
@@ -208,6 +209,34 @@ impl Counts {
 pub trait EventSink {
     /// Takes one event.
     fn event(&mut self, event: &Event);
+
+    /// Whether it shows how far a run is; others are not told.
+    fn shows_progress(&self) -> bool {
+        false
+    }
+
+    /// Takes how far a run is, a few times a second at most.
+    fn progress(&mut self, _: &Progress) {}
+}
+
+/// How far a run is. No event: nothing happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// What is done, and what may be left.
+    pub forecast: Forecast,
+    /// The pool that holds most nodes back.
+    pub held: Option<Held>,
+    /// When this was so, in milliseconds since the program's start.
+    pub at_ms: u64,
+}
+
+/// A pool that holds nodes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its name.
+    pub pool: String,
+    /// How many wait for that.
+    pub waiting: usize,
 }
 
 /// Keeps every event; for tests.

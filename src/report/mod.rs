@@ -9,3 +9,4 @@ pub mod page;
 pub mod progress;
 pub mod table;
 pub mod trace;
+mod view;

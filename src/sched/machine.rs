@@ -169,6 +169,17 @@ impl Machine {
         self.states.iter().all(|state| matches!(state, State::Waiting | State::Unwanted | State::Ended(_)))
     }
 
+    /// What a node holds up, as it was given.
+    pub fn cost(&self, id: NodeId) -> u64 {
+        self.cost[id.index()]
+    }
+
+    /// Pools that hold nodes back, with how many.
+    pub fn held(&self) -> impl Iterator<Item = (PoolId, usize)> {
+        let waiting = self.held.iter().map(BinaryHeap::len).enumerate().filter(|(_, waiting)| *waiting > 0);
+        waiting.map(|(pool, waiting)| (PoolId(u32::try_from(pool).unwrap_or(u32::MAX)), waiting))
+    }
+
     /// The next node to look at.
     pub fn next_ready(&mut self) -> Option<NodeId> {
         let (_, Reverse(id)) = self.ready.pop()?;

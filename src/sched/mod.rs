@@ -2,4 +2,5 @@
 
 pub mod cost;
 pub mod critical;
+pub mod forecast;
 pub mod machine;

@@ -51,6 +51,7 @@ mod smoke;
 mod snapshot;
 mod soak;
 mod state_bundle;
+mod terminal;
 mod timeline;
 mod upstream;
 mod verdicts;

@@ -159,7 +159,9 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         offline: process.common.offline,
         keep_temp: how.keep_temp,
         following: Following::new(&root),
-        live_output: process.common.verbose || matches!(process.common.output, OutputForm::Json | OutputForm::Github),
+        live_output: process.common.verbose
+            || sink.shows_progress()
+            || matches!(process.common.output, OutputForm::Json | OutputForm::Github),
         run: run.clone(),
         clock: process.clock,
         looker,
