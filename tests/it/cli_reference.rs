@@ -5,6 +5,7 @@ use ocelot::cli::args::Cli;
 
 use crate::snapshot::assert_snapshot;
 use crate::support::Space;
+use crate::support::words::commands as commands_of;
 
 const TOP: &str = "# Command line
 
@@ -58,31 +59,6 @@ fn the_page_is_the_help_of_every_command() {
     assert_snapshot("docs/cli.md", &page);
 }
 
-/// The words of a command line as a shell would pass them, up to a comment, a pipe or a redirection.
-fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut is_quoted, mut is_begun) = (Vec::new(), String::new(), false, false);
-    for letter in line.trim().chars().chain([' ']) {
-        match letter {
-            '\'' => (is_quoted, is_begun) = (!is_quoted, true),
-            ' ' if !is_quoted => {
-                if is_begun {
-                    words.push(std::mem::take(&mut word));
-                }
-                is_begun = false;
-            }
-            _ => {
-                word.push(letter);
-                is_begun = true;
-            }
-        }
-    }
-    assert!(!is_quoted, "{line}: a quotation mark is not closed");
-    words
-        .into_iter()
-        .take_while(|word| !matches!(word.as_str(), "#" | "|" | ">" | ">>" | "&&") && !word.starts_with('#'))
-        .collect()
-}
-
 #[test]
 fn every_command_has_examples_that_it_takes() {
     let mut paths = Vec::new();
@@ -102,7 +78,7 @@ fn every_command_has_examples_that_it_takes() {
                 assert!(line.contains(&format!("ocelot {}", path.join(" "))), "an example of another command: {line}");
                 continue;
             }
-            let words = words(line);
+            let words = commands_of(line).swap_remove(0);
             assert_eq!(words[1..=path.len()], path, "an example of another command: {line}");
             Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{line}\n{error}"));
             count += 1;

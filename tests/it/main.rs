@@ -47,6 +47,7 @@ mod runs;
 mod schema;
 mod shell;
 mod shipped;
+mod shown;
 mod smoke;
 mod snapshot;
 mod soak;

@@ -78,3 +78,47 @@ fn every_command_has_a_manual_page() {
     let said = space.run(&["man", "--out", "taken/man1"]).status(3).stderr;
     assert!(said.contains("cannot write ") && said.contains("taken/man1"), "{said}");
 }
+
+/// What is wrong with a line of a manual page for a formatter, if something is: it warns of each of these.
+fn unfit(line: &str) -> Option<String> {
+    const REQUESTS: [&str; 12] = ["TH", "SH", "TP", "PP", "IP", "RS", "RE", "br", "nf", "fi", "ie", "el"];
+    const ESCAPES: [&str; 11] = ["-", "&", "\\", "fB", "fI", "fR", "(aq", "(bu", "*(Aq", "n(.g", "[u"];
+    if !line.is_ascii() {
+        return Some("a letter that is not ASCII".to_owned());
+    }
+    if line.starts_with('\'') {
+        return Some("an apostrophe that begins a request".to_owned());
+    }
+    let request = line.strip_prefix('.').map(|rest| rest.split(' ').next().unwrap_or_default());
+    if let Some(request) = request.filter(|request| !REQUESTS.contains(request)) {
+        return Some(format!("the request `{request}`"));
+    }
+    let mut rest = line;
+    while let Some((_, after)) = rest.split_once('\\') {
+        let Some(known) = ESCAPES.iter().find(|known| after.starts_with(**known)) else {
+            return Some(format!("an escape of `{after}`"));
+        };
+        rest = &after[known.len()..];
+    }
+    None
+}
+
+#[test]
+fn a_formatter_has_nothing_to_warn_of() {
+    let space = Space::new();
+    let _ = space.run(&["man", "--out", "man1"]).status(0);
+    let pages = files(&space.root().join("man1"));
+    assert!(pages.len() >= 30, "{} pages", pages.len());
+    let mut problems = Vec::new();
+    for (path, bytes) in &pages {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(!text.contains("\nExamples:\n"), "{}: examples that are filled", path.display());
+        let found = text.lines().enumerate().filter_map(|(number, line)| Some((number, line, unfit(line)?)));
+        problems.extend(found.map(|(number, line, what)| format!("{}:{}: {what}: {line}", path.display(), number + 1)));
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    for line in ["layer:…", "'a", ".XX a", "a \\x b", "a \\"] {
+        assert!(unfit(line).is_some(), "{line}");
+    }
+    assert_eq!(unfit("\\fBa\\fR \\-\\-b \\[u00E9]"), None);
+}

@@ -47,7 +47,7 @@ codes! {
     GENERATED_DIFFERS = 510, "generated-differs", "A generated file is not what would be generated";
         why: "The pipeline or the configuration changed after the file was written, or the file was edited by hand.";
         wrong: Told("`ocelot ci workflow --check` after a region was added.");
-        fix: "Write the file again with the command that the message names, and commit it."; right: "ocelot ci workflow"; see: "docs/ci.md";
+        fix: "Write the file again with the command that the message names, and commit it."; right: "ocelot ci workflow layers"; see: "docs/ci.md";
     NOT_GENERATED = 511, "not-generated", "No workflow or policy can be made of this";
         why: "A workflow and the trust policies behind it are made from the pipeline and `config/ocelot.yaml`, which lack something that they need.";
         wrong: Told("`ocelot ci workflow` for a pipeline without `publish` nodes.");

@@ -48,9 +48,49 @@ fn pages(command: &Command, name: &str, folder: &Path) -> io::Result<usize> {
     let mut count = 1;
     let mut page = Vec::new();
     Man::new(command.clone()).render(&mut page)?;
-    std::fs::write(folder.join(format!("{name}.1")), page)?;
+    std::fs::write(folder.join(format!("{name}.1")), finished(&String::from_utf8_lossy(&page)))?;
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         count += pages(below, &format!("{name}-{}", below.get_name()), folder)?;
     }
     Ok(count)
+}
+
+/// A page as it is written: its examples stand line for line, since one that is filled and hyphenated is no command.
+fn finished(page: &str) -> String {
+    let page = plain(page);
+    let Some((before, rest)) = page.split_once(".SH EXTRA\nExamples:\n") else { return page };
+    let end = rest.find(".SH ").unwrap_or(rest.len());
+    format!("{before}.SH EXAMPLES\n.nf\n{}.fi\n{}", &rest[..end], &rest[end..])
+}
+
+/// A page in ASCII: what formats it takes bytes for Latin-1 unless it is told, and a page cannot tell it.
+fn plain(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    for letter in page.chars() {
+        match letter {
+            letter if letter.is_ascii() => text.push(letter),
+            '…' => text.push_str("..."),
+            letter => text.push_str(&format!("\\[u{:04X}]", u32::from(letter))),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{finished, plain};
+
+    #[test]
+    fn a_manual_page_is_ascii() {
+        assert_eq!(plain("\\-\\-store `layer:…`\n"), "\\-\\-store `layer:...`\n");
+        assert_eq!(plain("é → 😀"), "\\[u00E9] \\[u2192] \\[u1F600]");
+    }
+
+    #[test]
+    fn examples_stand_line_for_line() {
+        let expected = "a\n.SH EXAMPLES\n.nf\n  ocelot x\n.fi\n.SH VERSION\n";
+        assert_eq!(finished("a\n.SH EXTRA\nExamples:\n  ocelot x\n.SH VERSION\n"), expected);
+        assert_eq!(finished("a\n.SH EXTRA\nExamples:\n  x\n"), "a\n.SH EXAMPLES\n.nf\n  x\n.fi\n");
+        assert_eq!(finished("a\n"), "a\n");
+    }
 }

@@ -4,6 +4,7 @@ pub mod github;
 pub mod moto;
 pub mod proxy;
 pub mod python;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::fs;
