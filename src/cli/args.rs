@@ -240,12 +240,15 @@ pub struct GraphArgs {
     /// How it is drawn.
     #[arg(long, value_enum, default_value_t)]
     pub format: GraphFormat,
+    /// In a tree, every node in a line of its own: instances are not folded.
+    #[arg(long)]
+    pub full: bool,
 }
 
 /// How a graph is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {
-    /// Indented text.
+    /// Indented text; instances of one node are one line.
     #[default]
     Tree,
     /// For Graphviz.

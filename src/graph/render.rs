@@ -1,5 +1,4 @@
-//! The graph as text: an indented tree, Graphviz, Mermaid, JSON. Written as it is made: the tree of a deep graph is far
-//! larger than the graph.
+//! The graph as text: Graphviz, Mermaid, JSON.
 
 use std::io::{self, Write};
 
@@ -8,33 +7,6 @@ use serde::Serialize;
 use crate::base::id::NodeId;
 use crate::graph::node::{Class, Graph, Role};
 use crate::graph::outline::{Line, Outline};
-
-/// An indented tree from the targets down; a subtree that was shown is not shown again.
-///
-/// # Errors
-/// Those of `out`.
-pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
-    let mut shown = vec![false; graph.nodes.len()];
-    let mut is_dep = vec![false; graph.nodes.len()];
-    for id in graph.ids().filter(|id| wanted[id.index()]) {
-        graph.node(id).deps().for_each(|dep| is_dep[dep.index()] = true);
-    }
-    let tops = roots.iter().rev().filter(|id| !is_dep[id.index()]).copied();
-    let mut stack: Vec<(NodeId, usize)> = tops.map(|id| (id, 0)).collect();
-    while let Some((id, depth)) = stack.pop() {
-        let node = graph.node(id);
-        let again = std::mem::replace(&mut shown[id.index()], true) && !node.edges.is_empty();
-        let more = if again { " …" } else { "" };
-        writeln!(out, "{:indent$}{} ({}){more}", "", node.name, node.kind.name(), indent = depth * 2)?;
-        if !again {
-            let mut deps: Vec<NodeId> = node.deps().collect();
-            deps.sort_unstable();
-            deps.dedup();
-            stack.extend(deps.into_iter().rev().map(|dep| (dep, depth + 1)));
-        }
-    }
-    Ok(())
-}
 
 /// For Graphviz.
 ///

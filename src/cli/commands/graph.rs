@@ -7,7 +7,7 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::process::Process;
 use crate::cli::selection;
 use crate::cli::workspace;
-use crate::graph::render;
+use crate::graph::{render, tree};
 
 /// `graph`.
 ///
@@ -20,7 +20,8 @@ pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit,
         GraphFormat::Tree | GraphFormat::Json => {
             let (graph, targets, wanted) = workspace::graph_of(process, &selection)?;
             let shown = match args.format {
-                GraphFormat::Tree => render::tree(&graph, &targets, &wanted, &mut out),
+                GraphFormat::Tree if args.full => tree::full(&graph, &targets, &wanted, &mut out),
+                GraphFormat::Tree => tree::tree(&graph, &targets, &wanted, &mut out),
                 _ => render::json(&graph, &wanted, &mut out),
             };
             // The process ends now; freeing a hundred thousand nodes one by one would take a quarter of its time.

@@ -3,14 +3,10 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use indexmap::IndexSet;
-
 use crate::action::verdict::Verdict;
+use crate::graph::fold::folded;
 use crate::graph::node::Node;
 use crate::report::lines::{Paint, duration};
-
-/// So many values of an axis are listed; the rest is a count.
-const MOST_VALUES: usize = 6;
 
 /// Names are padded to at most this many columns, so that one long name moves no other line's reason out of sight.
 const WIDEST: usize = 40;
@@ -160,32 +156,6 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// `layer[minimal,{amd64,arm64}]` for instances that are every combination of the values of their axes.
-fn folded(base: &str, instances: &[&[String]]) -> Option<String> {
-    let axes = instances.first()?.len();
-    let mut seen: Vec<IndexSet<&str>> = vec![IndexSet::new(); axes];
-    for values in instances {
-        for (seen, value) in seen.iter_mut().zip(values.iter()) {
-            seen.insert(value.as_str());
-        }
-    }
-    if seen.iter().map(IndexSet::len).product::<usize>() != instances.len() {
-        return None;
-    }
-    if axes == 0 {
-        return Some(base.to_owned());
-    }
-    let axis = |values: &IndexSet<&str>| {
-        let listed = values.iter().take(MOST_VALUES).copied().collect::<Vec<_>>().join(",");
-        match values.len() {
-            1 => listed,
-            few if few <= MOST_VALUES => format!("{{{listed}}}"),
-            many => format!("{{{listed},… {} more}}", many - MOST_VALUES),
-        }
-    };
-    Some(format!("{base}[{}]", seen.iter().map(axis).collect::<Vec<_>>().join(",")))
-}
-
 /// The sign of a verdict, as on the page of `graph --format html`.
 fn sign(verdict: Verdict) -> char {
     match verdict {
@@ -229,24 +199,6 @@ fn totals([fresh, restore, may_run, ask, to_run, skip]: [usize; 6]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tuples(text: &str) -> Vec<Vec<String>> {
-        text.split(' ').map(|one| one.split(',').map(str::to_owned).collect()).collect()
-    }
-
-    fn fold(text: &str) -> Option<String> {
-        let tuples = tuples(text);
-        folded("n", &tuples.iter().map(Vec::as_slice).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn only_all_combinations_fold() {
-        assert_eq!(fold("a,x a,y").as_deref(), Some("n[a,{x,y}]"));
-        assert_eq!(fold("a,x a,y b,x b,y").as_deref(), Some("n[{a,b},{x,y}]"));
-        assert_eq!(fold("a,x a,y b,x"), None, "`n[b,y]` is not one of them");
-        assert_eq!(fold("1 2 3 4 5 6 7 8").as_deref(), Some("n[{1,2,3,4,5,6,… 2 more}]"));
-        assert_eq!(folded("n", &[&[]]).as_deref(), Some("n"));
-    }
 
     #[test]
     fn an_estimate_says_what_it_does_not_know() {
