@@ -10,11 +10,10 @@ use crate::cli::exit::{Exit, Stop};
 use crate::cli::outside::RealOutside;
 use crate::cli::process::Process;
 use crate::cli::selection::Selection;
-use crate::engine::affected::Index;
 use crate::engine::observe::Observer;
 use crate::engine::session::{Options, Parts, Session};
 use crate::engine::snapshot::{NodeMemory, Part, Settled, Snapshot, Stored};
-use crate::engine::state::{self, StateDir, env_holds};
+use crate::engine::state::StateDir;
 use crate::graph::declared::Declared;
 use crate::graph::node::Graph;
 use crate::graph::outline::Outline;
@@ -25,10 +24,12 @@ use crate::store::cache_options::Access;
 use crate::store::look::Looker;
 use crate::store::path_table::PathTable;
 
+mod moved;
 mod named;
 mod proof;
 mod save;
 
+use moved::{Moved, what_moved};
 use proof::{make_proof, snapshot_key, with_program};
 use save::save_table;
 
@@ -88,6 +89,9 @@ pub(in crate::cli) struct OpenRequest<'a> {
     pub(in crate::cli) mode: Mode,
     /// Whether "nothing changed" may be answered without a session.
     pub(in crate::cli) null_allowed: bool,
+    /// The only node that the answer is about, by its whole name: where that can be told from the affected part of the graph
+    /// and this node, no more is read.
+    pub(in crate::cli) asks_of: Option<&'a str>,
     /// The file system's clock, if something was written just now.
     pub(in crate::cli) now_ns: i64,
     /// Names of `--force`.
@@ -103,7 +107,7 @@ pub(in crate::cli) struct OpenRequest<'a> {
 /// # Errors
 /// Anything wrong with the project's files or targets.
 pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Result<Opened, Stop> {
-    let OpenRequest { selection, mode, null_allowed, now_ns, force, as_is, options } = request;
+    let OpenRequest { selection, mode, null_allowed, asks_of, now_ns, force, as_is, options } = request;
     let root = selection.pipeline.root.clone();
     let state = StateDir::new(&root);
     let key = snapshot_key(process, &selection);
@@ -119,8 +123,9 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     let mut graph = None;
     if let Some(stored) = stored {
         let current = fast && stored.null.proof.holds(&mut observer, &with_program(&env));
-        let moved = match current && null_allowed {
-            true => what_moved(&stored, &selection.targets, &mut observer, &env),
+        let asked = asks_of.and_then(|name| stored.outline()?.find(name));
+        let moved = match current && (null_allowed || asked.is_some()) {
+            true => what_moved(&stored, &selection.targets, asked, &mut observer, &env),
             false => Moved::Unknown,
         };
         graph = match moved {
@@ -187,7 +192,8 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     };
     let mut session = Session::new(parts, options);
     let (targets, wanted) = if partial.is_some() {
-        (Vec::new(), session.known.iter().map(Option::is_none).collect())
+        let asked = asks_of.and_then(|name| session.graph.find(name));
+        (asked.into_iter().collect(), session.known.iter().map(Option::is_none).collect())
     } else {
         let targets = select::select(&session.graph, &selection.targets).map_err(select_stop)?;
         let wanted = select::closure(&session.graph, &targets);
@@ -215,62 +221,26 @@ struct Found {
     untouched: u64,
 }
 
-/// What has changed since a snapshot was saved.
-enum Moved {
-    /// Nothing that concerns a node.
-    Nothing(Settled),
-    /// Something that concerns some nodes, which can be taken alone.
-    Some { part: Box<Part>, index: Box<Index>, untouched: u64 },
-    /// It does not say, or so much that all nodes are better looked at.
-    Unknown,
-}
-
-/// Asks a snapshot of a current graph what has changed.
-fn what_moved(
-    stored: &Stored,
-    targets: &[String],
-    observer: &mut Observer,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Moved {
-    let Some(settled) = stored.null.settled.as_ref().filter(|settled| settled.targets == targets) else {
-        return Moved::Unknown;
-    };
-    if !env_holds(&settled.env, env) {
-        return Moved::Unknown;
-    }
-    let Some(moved) = state::moved(&settled.rows, observer) else { return Moved::Unknown };
-    if moved.is_empty() && settled.is_complete {
-        return Moved::Nothing(settled.clone());
-    }
-    let Some(index) = stored.index().filter(|index| index.is_divisible) else { return Moved::Unknown };
-    let mut has_moved = vec![false; observer.table.len()];
-    moved.iter().for_each(|row| has_moved[row.index()] = true);
-    let open = settled.open.iter().copied();
-    let affected = index.affected(open, |id| stored.changed_rows(id), |row| has_moved[row.index()]);
-    let count = affected.iter().filter(|affected| **affected).count();
-    if count == 0 {
-        return if settled.is_complete { Moved::Nothing(settled.clone()) } else { Moved::Unknown };
-    }
-    // Finding out about nearly all one by one would cost more than it saves.
-    if count > index.len() / 2 {
-        return Moved::Unknown;
-    }
-    match stored.part(&index, &affected) {
-        Some(part) => {
-            Moved::Some { untouched: index.untouched(&affected), part: Box::new(part), index: Box::new(index) }
-        }
-        None => Moved::Unknown,
-    }
-}
-
 /// Opens a workspace for a command that only looks.
 ///
 /// # Errors
 /// As [`open`].
 pub(in crate::cli) fn open_to_read(process: &Process, selection: Selection) -> Result<Box<Workspace>, Stop> {
+    read(process, selection, None)
+}
+
+/// Opens as much of a workspace as it takes to tell about one node, the selection's only target.
+///
+/// # Errors
+/// As [`open`].
+pub(in crate::cli) fn open_node(process: &Process, selection: Selection, node: &str) -> Result<Box<Workspace>, Stop> {
+    read(process, selection, Some(node))
+}
+
+fn read(process: &Process, selection: Selection, asks_of: Option<&str>) -> Result<Box<Workspace>, Stop> {
     let options = Options { offline: process.common.offline, ..Options::default() };
-    let request =
-        OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], as_is: &[], options };
+    let (mode, null_allowed, now_ns) = (Mode::Read, false, 0);
+    let request = OpenRequest { selection, mode, null_allowed, asks_of, now_ns, force: &[], as_is: &[], options };
     match open(process, request)? {
         Opened::Session(workspace) => Ok(workspace),
         Opened::Null(_) => Err(Stop::new(code::INTERNAL, Exit::Internal, "BUG: a null answer where none was allowed")),

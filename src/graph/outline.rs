@@ -57,6 +57,11 @@ impl Outline {
         outline
     }
 
+    /// The node of this name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.ids().find(|id| self.node_name(*id) == name)
+    }
+
     /// Number of nodes.
     pub fn len(&self) -> usize {
         self.classes.len()

@@ -290,6 +290,45 @@ fn why_remembers_why_something_was_last_done() {
 }
 
 #[test]
+fn why_of_one_node_is_the_same_from_a_part_of_the_graph_and_from_all_of_it() {
+    let space = Space::with(
+        "nodes:
+  a: {exec: {command: [cp, one, a], inputs: [one], outputs: [a]}}
+  b: {exec: {command: [cp, a, b], inputs: [a], outputs: [b]}}
+  c: {exec: {command: [cp, b, c], inputs: [b], outputs: [c]}}
+  other: {exec: {command: [cp, two, other], inputs: [two], outputs: [other]}}
+  bad: {exec: {command: [sh, -c, 'echo oh no; exit 1'], inputs: [two]}}
+  unrelated: {exec: {command: [cp, three, unrelated], inputs: [three], outputs: [unrelated]}}
+",
+    );
+    for source in ["one", "two", "three"] {
+        space.write(source, "1");
+    }
+    let same = |expected: &[(&str, &str)]| {
+        for (node, first) in expected {
+            let told = ["1", "0"].map(|fast| {
+                let ran = space.command(&["why", node]).env("OCELOT_FAST_PATH", fast).output().unwrap();
+                String::from_utf8(ran.stdout).unwrap()
+            });
+            assert_eq!(told[0], told[1], "{node}");
+            assert!(told[0].starts_with(first), "{node}: {}", told[0]);
+        }
+    };
+    assert_eq!(space.json(&[]).status(1).counts().ran, 5);
+    same(&[("a", "a: fresh"), ("c", "c: fresh"), ("other", "other: fresh"), ("bad", "bad: would run")]);
+    assert_eq!(space.run(&["log", "bad"]).status(0).stdout, "oh no\n");
+    space.write("one", "2");
+    same(&[("a", "a: would run"), ("c", "c: may run"), ("other", "other: fresh"), ("bad", "bad: would run")]);
+    space.write("two", "2");
+    same(&[("c", "c: may run"), ("other", "other: would run"), ("unrelated", "unrelated: fresh")]);
+    // What the last run did not want was not looked at by it.
+    assert_eq!(space.build(&["b"]).ran, 2);
+    same(&[("b", "b: fresh"), ("c", "c: would run"), ("unrelated", "unrelated: fresh"), ("other", "other: would run")]);
+    space.remove("unrelated");
+    same(&[("b", "b: fresh"), ("unrelated", "unrelated: would hit, and be laid out")]);
+}
+
+#[test]
 fn a_receipt_that_is_gone_right_after_its_run_is_missed() {
     both_paths(|space| {
         space.write(

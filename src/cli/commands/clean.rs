@@ -24,6 +24,7 @@ pub(in crate::cli) fn clean(process: &Process, args: &SelectArgs) -> Result<Exit
         selection,
         mode: Mode::Write,
         null_allowed: false,
+        asks_of: None,
         now_ns: 0,
         force: &[],
         as_is: &[],

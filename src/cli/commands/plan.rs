@@ -52,7 +52,8 @@ pub(in crate::cli) fn plan(process: &Process, args: &PlanArgs) -> Result<Exit, S
         && !process.common.verbose
         && process.common.output == OutputForm::Human;
     let (force, as_is) = (&args.force[..], &args.as_is[..]);
-    let request = OpenRequest { selection, mode: Mode::Read, null_allowed, now_ns: 0, force, as_is, options };
+    let request =
+        OpenRequest { selection, mode: Mode::Read, null_allowed, asks_of: None, now_ns: 0, force, as_is, options };
     let mut workspace = match workspace::open(process, request)? {
         Opened::Null(settled) => {
             print(&format!("nothing to do: {} nodes are up to date\n", settled.fresh));

@@ -94,7 +94,16 @@ pub(in crate::cli) fn run_selection(process: &Process, request: RunRequest<'_>) 
         Options { no_cache: how.no_cache, offline: process.common.offline, sandbox: how.sandbox, ..Options::default() };
     let is_plain = how.force.is_empty() && how.as_is.is_empty() && !how.no_cache && !how.sandbox;
     let null_allowed = is_plain && how.record.is_none() && extra_args.is_empty();
-    let open = OpenRequest { selection, mode, null_allowed, now_ns, force: &how.force, as_is: &how.as_is, options };
+    let open = OpenRequest {
+        selection,
+        mode,
+        null_allowed,
+        asks_of: None,
+        now_ns,
+        force: &how.force,
+        as_is: &how.as_is,
+        options,
+    };
     let mut workspace = match workspace::open(process, open)? {
         Opened::Null(settled) => {
             sink.event(&Event::Finished(Counts { fresh: settled.fresh, ..Counts::default() }));

@@ -25,7 +25,7 @@ pub(super) fn open(process: &Process, node: &str, args: &OfArgs) -> Result<Box<W
     let select = SelectArgs { words: Vec::new(), pipeline: args.pipeline.clone(), set };
     let mut selection = selection::select(process, &select)?;
     selection.targets = vec![node.to_owned()];
-    workspace::open_to_read(process, selection)
+    workspace::open_node(process, selection, node)
 }
 
 /// `why`.

@@ -35,8 +35,16 @@ pub(in crate::cli) fn matrix(process: &Process, args: &MatrixArgs) -> Result<Exi
     let named = std::mem::take(&mut selection.targets);
     // A runner begins with the files of the repository: what earlier jobs made is elsewhere, and in order there.
     let options = Options { offline: process.common.offline, assume_outputs: true, ..Options::default() };
-    let request =
-        OpenRequest { selection, mode: Mode::Read, null_allowed: false, now_ns: 0, force: &[], as_is: &[], options };
+    let request = OpenRequest {
+        selection,
+        mode: Mode::Read,
+        null_allowed: false,
+        asks_of: None,
+        now_ns: 0,
+        force: &[],
+        as_is: &[],
+        options,
+    };
     let Opened::Session(mut workspace) = workspace::open(process, request)? else {
         return Err(Stop::new(code::INTERNAL, Exit::Internal, "BUG: a null answer where none was allowed"));
     };
