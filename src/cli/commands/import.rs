@@ -54,10 +54,12 @@ pub(in crate::cli) fn run(process: &Process, args: &ImportArgs) -> Result<Exit, 
     print(&process.safe(&format!("{told}{ignore_left}")));
     let inside = args.into.as_ref().map(|folder| format!("cd {} && ", quote(folder))).unwrap_or_default();
     let there = Process { dir: folder, env: process.env.clone(), clock: process.clock, common: process.common.clone() };
-    let select = SelectArgs { words: vec!["layers".to_owned()], ..SelectArgs::default() };
-    validate::validate(&there, &select).map_err(|stop| {
-        stop.hint(format!("the files are written; mend this, then `{inside}ocelot validate layers`"))
-    })?;
+    // Without a login there may be no region of the session, and what is published is to be looked at too.
+    let set = format!("region={}", imported.region);
+    let again = format!("{inside}ocelot validate layers --set {set}");
+    let select = SelectArgs { words: vec!["layers".to_owned()], set: vec![set], ..SelectArgs::default() };
+    validate::validate(&there, &select)
+        .map_err(|stop| stop.hint(format!("the files are written; mend this, then `{again}`")))?;
     let distribution = imported.distribution.map(|name| format!(" -d {}", quote(&name))).unwrap_or_default();
     print(&process.safe(&format!("next: {inside}ocelot build{distribution} --skip-publish\n")));
     Ok(Exit::Ok)

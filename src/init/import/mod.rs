@@ -91,6 +91,8 @@ pub struct Imported {
     pub lines: Vec<Line>,
     /// The distribution that is built where none is named.
     pub distribution: Option<String>,
+    /// One of the regions it is published in.
+    pub region: String,
 }
 
 /// Takes a checkout over.
@@ -124,7 +126,7 @@ pub fn import(checkout: &Checkout, program: Program) -> Result<Imported, String>
     let mut found = literals(text(WORKFLOWS[0]), text(WORKFLOWS[1]));
     let names = names(&made.files[DISTRIBUTIONS_FILE]);
     let distribution = names.iter().find(|name| *name == "default").or(names.first()).cloned();
-    made.regions(&mut found, &schemas);
+    let region = made.regions(&mut found, &schemas);
     made.pipeline(&found, distribution.as_deref(), &schemas);
     made.made("config/ocelot.yaml", LAYERS_SETTINGS.replace("{{schemas}}", &schemas), "");
     made.made("config/components/README.md", COMPONENTS.to_owned(), "");
@@ -137,7 +139,7 @@ pub fn import(checkout: &Checkout, program: Program) -> Result<Imported, String>
     }
     made.workflows(checkout, &found);
     let Making { files, lines } = made;
-    Ok(Imported { files: files.into_iter().collect(), lines, distribution })
+    Ok(Imported { files: files.into_iter().collect(), lines, distribution, region })
 }
 
 /// The names of the distributions; none if the file has problems.
@@ -207,7 +209,8 @@ impl Making {
         }
     }
 
-    fn regions(&mut self, found: &mut Literals, schemas: &str) {
+    /// Gives the first that is published in.
+    fn regions(&mut self, found: &mut Literals, schemas: &str) -> String {
         let known: RegionsFile = parsed(REGIONS);
         let (regions, strange): (Vec<&String>, Vec<&String>) =
             found.regions.iter().partition(|region| known.regions.contains_key(*region));
@@ -222,7 +225,9 @@ impl Making {
             count => (format!("{facts}\npublish:\n{list}"), format!("`publish` has the {count} regions of ci.yml")),
         };
         self.made(REGIONS_FILE, text.replace("../docs/schema", schemas), &of);
+        let first = regions.first().map(|region| (*region).clone());
         found.left.extend(left);
+        first.or_else(|| known.publish.first().map(|region| region.value.clone())).unwrap_or_default()
     }
 
     fn pipeline(&mut self, found: &Literals, distribution: Option<&str>, schemas: &str) {
