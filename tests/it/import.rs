@@ -129,6 +129,7 @@ fn the_same_again_writes_nothing_and_says_so() {
     let space = checkout();
     let _ = space.run(&["import", "old", "--into", "new"]).status(0);
     let before = files(&space.root().join("new"));
+    assert!(!before.is_empty());
     let ran = space.run(&["import", "old", "--into", "new"]).status(0);
     let [first, _, last] = ran.stdout.lines().collect::<Vec<_>>()[..] else { panic!("not three lines: {ran:?}") };
     assert!(first.starts_with("nothing to write: all ") && last.starts_with("next: "), "{ran:?}");
@@ -200,4 +201,27 @@ fn links_are_left_and_none_is_written_through() {
     std::os::unix::fs::symlink("/tmp", space.root().join("new/config/examples")).expect("a link");
     let ran = space.run(&["import", "old", "--into", "new"]).status(3);
     assert!(ran.stderr.contains("is a link, which is not followed"), "{ran:?}");
+}
+
+#[test]
+fn a_checkout_with_nothing_to_mend_becomes_a_project_where_it_is() {
+    let space = checkout();
+    space.write("old/config/distributions.yaml", MENDED);
+    space.write("old/.gitignore", "build\n");
+    let ran = space.run(&["-C", "old", "import", "."]).status(0);
+    assert!(ran.stdout.contains("copied config/distributions.yaml\n"), "{ran:?}");
+    assert!(ran.stdout.contains("left   .gitignore: add .ocelot/ to it\n"), "{ran:?}");
+    let before = files(&space.root().join("old"));
+    let ran = space.run(&["-C", "old", "import", "."]).status(0);
+    assert!(ran.stdout.starts_with("nothing to write: all "), "{ran:?}");
+    assert_eq!(files(&space.root().join("old")), before);
+}
+
+#[test]
+fn names_of_files_and_keys_do_nothing_to_a_terminal() {
+    let space = checkout();
+    space.write("old/config/a\u{1b}[31m.txt", "");
+    space.write("old/config/distributions.yaml", "small:\n  \"a\\e[31m\": 1\n  buildtags: []\n");
+    let ran = space.run(&["import", "old", "--into", "new"]).status(2);
+    assert!(ran.stdout.contains("left   config/a\u{fffd}[31m.txt") && !ran.stdout.contains('\u{1b}'), "{ran:?}");
 }

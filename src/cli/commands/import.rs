@@ -48,7 +48,7 @@ pub(in crate::cli) fn run(process: &Process, args: &ImportArgs) -> Result<Exit, 
     let told: String = if new.is_empty() {
         format!("nothing to write: all {there} files are in {} already\n", folder.display())
     } else {
-        let lines: String = imported.lines.iter().map(|line| format!("{line}\n")).collect();
+        let lines: String = imported.lines.iter().map(|line| format!("{}\n", printable(&line.to_string()))).collect();
         format!("in {}:\n{lines}", folder.display())
     };
     print(&process.safe(&format!("{told}{ignore_left}")));
@@ -63,6 +63,11 @@ pub(in crate::cli) fn run(process: &Process, args: &ImportArgs) -> Result<Exit, 
     let distribution = imported.distribution.map(|name| format!(" -d {}", quote(&name))).unwrap_or_default();
     print(&process.safe(&format!("next: {inside}ocelot build{distribution} --skip-publish\n")));
     Ok(Exit::Ok)
+}
+
+/// A line without what a terminal would obey: names and keys come from files of somebody else.
+fn printable(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Ignore lines as a file of their own; where there is one, it is somebody else's, and what to add to it is told.
@@ -123,6 +128,8 @@ fn checkout(root: &Path) -> Result<Checkout, Stop> {
             let name = path.to_string_lossy().into_owned();
             if kind.is_dir() {
                 open.push(path);
+            } else if path.to_str().is_none() {
+                found.insert(name, Err("its name is no UTF-8; copy it by hand under another one".to_owned()));
             } else if kind.is_file() {
                 found.insert(name, text(&root.join(&path)));
             } else {
