@@ -6,6 +6,7 @@ mod common;
 mod contents;
 mod doctor;
 mod explain;
+mod import;
 mod init;
 mod oidc;
 mod runs;
@@ -23,6 +24,7 @@ pub use common::{Color, Common, OutputForm};
 pub use contents::{CheckConfigArgs, ComponentsArgs, ListArgs, ListWhat};
 pub use doctor::{DoctorArgs, LintArgs};
 pub use explain::ExplainArgs;
+pub use import::ImportArgs;
 pub use init::{InitArgs, TemplateName};
 pub use oidc::{OidcCommand, OidcFormat, OidcSetupArgs};
 pub use runs::{HistoryArgs, LogArgs, WhyArgs};
@@ -54,6 +56,8 @@ pub struct Cli {
 pub enum Command {
     /// Begin a project: a pipeline, its configuration, ignore lines and a workflow; replaces no file.
     Init(InitArgs),
+    /// Make a project of a checkout of the original tool: copies and mends its configuration; replaces no file.
+    Import(ImportArgs),
     /// Build collector layers: `run layers` with flags for its parameters.
     Build(BuildArgs),
     /// Run a pipeline, or targets of it.

@@ -1,5 +1,6 @@
 //! A new project as text. Pure: names and texts in, files out.
 
+pub mod import;
 pub mod makefile;
 
 use crate::base::diag::{Diagnostic, SourceMap};

@@ -25,6 +25,7 @@ mod forgotten;
 mod frugal;
 mod github;
 mod hostile;
+mod import;
 mod init;
 mod language;
 mod layering;

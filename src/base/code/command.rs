@@ -37,7 +37,7 @@ codes! {
         wrong: Told("`ocelot prune` in a script, without the option that answers beforehand.");
         fix: "Give the answer by the option that the help of the message names."; right: ""; see: "docs/cli.md";
     WOULD_OVERWRITE = 508, "would-overwrite", "Files would be overwritten";
-        why: "`init` replaces no file, and writes all of its files or none.";
+        why: "`init` and `import` replace no file, and write all of their files or none.";
         wrong: Command("ocelot init --template commands");
         fix: "Use another folder, or move away what the message lists."; right: ""; see: "docs/cli.md";
     NEVER_RAN = 509, "never-ran", "There is no such run to look at";
@@ -64,4 +64,8 @@ codes! {
         why: "Tokens of new, renamed and moved repositories name owner and repository by numbers too, and the policy does not know these.";
         wrong: Told("`ocelot oidc setup` without `--owner-id` and `--repo-id`.");
         fix: "Add both ids, which `gh api repos/OWNER/NAME` knows."; right: ""; see: "docs/ci.md";
+    NOT_THE_ORIGINAL = 515, "not-the-original", "The folder is no checkout of the original tool";
+        why: "`import` takes over what the original keeps in `tools/`, `config/` and `components/`, and the folder lacks a file that every checkout has.";
+        wrong: Command("ocelot import .");
+        fix: "Name the folder that has `tools/ocelot.py` and `config/distributions.yaml`."; right: "ocelot import ../old-layers --into layers"; see: "docs/how-to/from-the-original.md";
 }

@@ -15,6 +15,7 @@ mod explain_layer;
 mod follow;
 mod graph;
 mod history;
+mod import;
 mod init;
 mod lint;
 pub(in crate::cli) mod list;
@@ -49,6 +50,7 @@ use crate::cli::process::Process;
 pub(in crate::cli) fn dispatch(process: &Process, command: Command) -> Result<Exit, Stop> {
     match command {
         Command::Init(args) => init::init(process, &args),
+        Command::Import(args) => import::run(process, &args),
         Command::Build(args) => build::build(process, &args),
         Command::Run(args) if args.dry_run => {
             let plan = PlanArgs {
