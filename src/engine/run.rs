@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 
 use crate::action::result::ActionResult;
 use crate::action::verdict::{Decision, Reason, Verdict};
@@ -114,7 +115,11 @@ impl Run<'_> {
                 }
                 continue;
             }
-            match workers.receiver.recv() {
+            let received = match self.until_progress() {
+                Some(wait) => workers.receiver.recv_timeout(wait),
+                None => workers.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match received {
                 Ok(Message::Line(id, line)) => {
                     let node = self.name(id);
                     self.sink.event(&Event::Output { node, line });
@@ -134,7 +139,8 @@ impl Run<'_> {
                     }
                     self.complete(*completion);
                 }
-                Err(_) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
         }
     }

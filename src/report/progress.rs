@@ -98,7 +98,7 @@ impl EventSink for ProgressSink {
     }
 
     fn progress(&mut self, progress: &Progress) {
-        self.shared.state().view.progress = Some(progress.clone());
+        self.shared.state().view.tell(progress);
     }
 }
 

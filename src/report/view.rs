@@ -9,8 +9,8 @@ const MOMENT_MS: u64 = 300;
 /// What is to be seen.
 #[derive(Debug, Default)]
 pub(in crate::report) struct View {
-    /// How far the run is, as last told.
-    pub(in crate::report) progress: Option<Progress>,
+    /// How far the run is, as last told, and how many nodes had ended then.
+    progress: Option<(Progress, u64)>,
     running: Vec<Running>,
     counts: Counts,
     /// When the run began, in milliseconds since the program's start.
@@ -56,6 +56,16 @@ impl View {
         }
     }
 
+    /// Takes how far the run is.
+    pub(in crate::report) fn tell(&mut self, progress: &Progress) {
+        self.progress = Some((progress.clone(), self.ended()));
+    }
+
+    fn ended(&self) -> u64 {
+        let Counts { ran, fresh, restored, failed, skipped } = self.counts;
+        ran + fresh + restored + failed + skipped
+    }
+
     fn find(&mut self, node: &str) -> Option<&mut Running> {
         self.running.iter_mut().find(|running| running.node == node)
     }
@@ -89,9 +99,10 @@ impl View {
         parts.extend(some(fresh + restored, "cached"));
         parts.extend(some(failed, "failed"));
         parts.extend(some(skipped, "skipped"));
-        let Some(progress) = &self.progress else { return format!("{} {}", bar(0, 1), parts.join(", ")) };
+        let Some((progress, ended)) = &self.progress else { return format!("{} {}", bar(0, 1), parts.join(", ")) };
         let forecast = &progress.forecast;
-        parts.push(format!("{} left", forecast.open));
+        let since = self.ended().saturating_sub(*ended);
+        parts.push(format!("{} left", (forecast.open as u64).saturating_sub(since)));
         let elapsed = seconds(now_ms.saturating_sub(self.began_ms));
         let mut text = format!("{} {}; {elapsed}", bar(forecast.done, forecast.all), parts.join(", "));
         if let Some(left) = time_left(progress, now_ms) {
@@ -178,9 +189,11 @@ mod tests {
         }
         let forecast = Forecast { done: 30, all: 40, open: 2, left_ms: 90_000, ..Forecast::default() };
         let held = Some(Held { pool: "net".into(), waiting: 7 });
-        view.progress = Some(Progress { forecast, held, at_ms: 1_000 });
+        view.tell(&Progress { forecast, held, at_ms: 1_000 });
         let text = "[============>   ] 1 ran, 2 cached, 1 failed, 1 skipped, 2 left; 3 s, about 1 min 28 s left; 7 held by pool net";
         assert_eq!(view.total(3_000), text);
+        view.take(&ended("n", Ended::Ran), 3_000);
+        assert!(view.total(3_000).contains("2 ran, 2 cached, 1 failed, 1 skipped, 1 left"), "{}", view.total(3_000));
         assert_eq!(bar(4, 4), format!("[{}]", "=".repeat(16)));
     }
 

@@ -12,11 +12,13 @@ use crate::walked::comment;
 /// Blocks of commands that no test runs, each by its first line; the page has the reason in `<!-- not run: REASON -->`.
 const NOT_RUN: &[(&str, &str)] = &[
     ("docs/distributions.md", "ocelot log -p layers --set publish=false 'checked[minimal,amd64]'"),
+    ("docs/how-to/from-the-original.md", "ocelot import ../old-layers --into layers"),
     ("docs/reliability.md", "cargo test --manifest-path fuzz/Cargo.toml --target-dir target/fuzz"),
     ("docs/tutorial.md", "git clone https://github.com/ocelot-build/ocelot && cd ocelot"),
     ("docs/tutorial.md", "ocelot build -d mine -a arm64 --region eu-west-1"),
     ("docs/tutorial.md", "aws lambda update-function-configuration --region eu-west-1 --function-name my-function \\"),
-    ("README.md", "cargo run --release -- run quickstart"),
+    ("README.md", "cargo run -- run quickstart"),
+    ("README.md", "cargo install --path ."),
     ("README.md", "cargo test"),
     ("README.md", "ocelot init my-layers"),
 ];

@@ -1,6 +1,7 @@
 //! How far a run is, for sinks that draw it. Others cost nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Run;
 use crate::base::id::NodeId;
@@ -20,12 +21,14 @@ pub(super) struct Watch {
     since_ms: BTreeMap<NodeId, u64>,
     /// When the next is due.
     due_ms: u64,
+    /// Whether something has happened since the last.
+    is_stale: bool,
 }
 
 impl Watch {
     /// With the past durations of all nodes.
     pub(super) fn new(past_ms: Vec<Option<u64>>) -> Self {
-        Self { past_ms, since_ms: BTreeMap::new(), due_ms: 0 }
+        Self { past_ms, since_ms: BTreeMap::new(), due_ms: 0, is_stale: true }
     }
 }
 
@@ -34,6 +37,7 @@ impl Run<'_> {
     pub(super) fn note_start(&mut self, id: NodeId) {
         if let Some(watch) = &mut self.watch {
             watch.since_ms.insert(id, self.world.clock.elapsed_ms());
+            watch.is_stale = true;
         }
     }
 
@@ -41,14 +45,21 @@ impl Run<'_> {
     pub(super) fn note_done(&mut self, id: NodeId) {
         if let Some(watch) = &mut self.watch {
             watch.since_ms.remove(&id);
+            watch.is_stale = true;
         }
+    }
+
+    /// How long to wait for something else to happen, if there is something to tell that was not due yet.
+    pub(super) fn until_progress(&self) -> Option<Duration> {
+        let watch = self.watch.as_ref().filter(|watch| watch.is_stale)?;
+        Some(Duration::from_millis(watch.due_ms.saturating_sub(self.world.clock.elapsed_ms()).max(1)))
     }
 
     /// Tells how far the run is, if somebody wants to know and has not been told just now.
     pub(super) fn tell_progress(&mut self) {
         let now = self.world.clock.elapsed_ms();
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.due_ms <= now) else { return };
-        watch.due_ms = now + EVERY_MS;
+        (watch.due_ms, watch.is_stale) = (now + EVERY_MS, false);
         let graph = &self.session.graph;
         let outlook = |id: NodeId| {
             let standing = match self.machine.state(id) {
