@@ -1,5 +1,5 @@
 //! Progress on a terminal: the same lines as elsewhere, above one line per node that is at work for longer than a moment and
-//! a total. What is to be seen is kept in [`View`]; a thread of its own draws it ten times a second, so that a run of many
+//! a total. What is to be seen is kept in a `View`; a thread of its own draws it ten times a second, so that a run of many
 //! short nodes does not spend its time on drawing.
 
 use std::io::Write;

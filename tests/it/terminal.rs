@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -16,7 +18,8 @@ const WAIT: &str = ": > started; while ! test -e go; do sleep 0.01; done";
 /// A program whose standard error is a terminal, and all that it wrote there so far.
 struct Screen {
     child: Child,
-    reader: std::thread::JoinHandle<Vec<u8>>,
+    written: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Screen {
@@ -34,29 +37,38 @@ impl Screen {
         let child = command.spawn().unwrap();
         // It holds a copy of the terminal, whose closing is what ends the reading.
         drop(command);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&written);
         let reader = std::thread::spawn(move || {
-            let (mut terminal, mut all, mut part) = (File::from(ours), Vec::new(), [0; 4096]);
+            let (mut terminal, mut part) = (File::from(ours), [0; 4096]);
             // The end of a terminal is an error.
             while let Ok(count @ 1..) = terminal.read(&mut part) {
-                all.extend_from_slice(&part[..count]);
+                all.lock().unwrap().extend_from_slice(&part[..count]);
             }
-            all
         });
-        Self { child, reader }
+        Self { child, written, reader }
+    }
+
+    /// What was written so far.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.written.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until this has been written.
+    fn wait_for(&self, text: &str) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !self.text().contains(text) {
+            assert!(Instant::now() < patience, "no {text}: {:?}", self.text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// All that was written, once it has ended with this code.
     fn end(mut self, code: i32) -> String {
         assert_eq!(self.child.wait().unwrap().code(), Some(code));
-        String::from_utf8(self.reader.join().unwrap()).unwrap()
-    }
-}
-
-fn wait_for(what: &str, mut there: impl FnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(60);
-    while !there() {
-        assert!(Instant::now() < patience, "no {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        let text = Arc::clone(&self.written);
+        self.reader.join().unwrap();
+        String::from_utf8(text.lock().unwrap().clone()).unwrap()
     }
 }
 
@@ -112,9 +124,7 @@ fn what_moves_tells_how_far_it_is_and_is_gone_in_the_end() {
     space.write("in", "2");
     space.write("held", "");
     let screen = Screen::start(&space, &["run", "-j2"], &[]);
-    wait_for("start", || space.exists("started"));
-    // The line of a node comes after a moment.
-    std::thread::sleep(Duration::from_millis(700));
+    screen.wait_for("half way");
     space.write("go", "");
     let written = screen.end(0);
     for part in ["slow (", "half way", "2 left; ", "; 1 held by pool narrow", "s left", "[="] {
