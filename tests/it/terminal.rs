@@ -142,7 +142,7 @@ fn nothing_moves_for_who_says_so() {
         let written = Screen::start(&space, arguments, variables).end(0);
         assert!(written.contains(" 2 ran, 0 restored"), "{written:?}");
         assert!(
-            !written.contains("left") && !written.contains("\u{1b}[1A"),
+            !written.contains("left") && !written.contains("\u{1b}[2K"),
             "{arguments:?} {variables:?}: {written:?}"
         );
     };
