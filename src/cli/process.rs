@@ -100,16 +100,17 @@ impl Process {
 
     /// Whether messages on standard error have colours.
     pub(in crate::cli) fn colors(&self) -> bool {
-        use std::io::IsTerminal;
         match self.common.color {
             crate::cli::args::Color::Always => true,
             crate::cli::args::Color::Never => false,
-            crate::cli::args::Color::Auto => {
-                let set = |name: &str| self.env.get(name).is_some_and(|value| !value.is_empty());
-                std::io::stderr().is_terminal()
-                    && !set("NO_COLOR")
-                    && self.env.get("TERM").is_none_or(|term| term != "dumb")
-            }
+            crate::cli::args::Color::Auto => self.has_terminal(),
         }
+    }
+
+    /// Whether standard error is a terminal that takes more than text, and whose owner wants more.
+    pub(in crate::cli) fn has_terminal(&self) -> bool {
+        use std::io::IsTerminal;
+        let set = |name: &str| self.env.get(name).is_some_and(|value| !value.is_empty());
+        std::io::stderr().is_terminal() && !set("NO_COLOR") && self.env.get("TERM").is_none_or(|term| term != "dumb")
     }
 }

@@ -1,6 +1,6 @@
 //! Where events go.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use crate::cli::args::{Color, OutputForm};
@@ -17,12 +17,7 @@ const SECRET_VARIABLES: [&str; 4] =
 /// The sink that the options and the terminal ask for.
 pub(in crate::cli) fn of(process: &Process) -> Box<dyn EventSink> {
     // Whoever wants no colours wants nothing that moves either.
-    let set = |name: &str| process.env.get(name).is_some_and(|value| !value.is_empty());
-    let terminal = std::io::stderr().is_terminal()
-        && process.env.get("TERM").is_none_or(|term| term != "dumb")
-        && !process.env.contains_key("CI")
-        && !set("NO_COLOR")
-        && process.common.color != Color::Never;
+    let terminal = process.has_terminal() && !process.env.contains_key("CI") && process.common.color != Color::Never;
     match process.common.output {
         OutputForm::Json => Box::new(JsonSink::new()),
         OutputForm::Human if terminal => {

@@ -123,7 +123,7 @@ pub(in crate::cli) fn open(process: &Process, request: OpenRequest<'_>) -> Resul
     let mut graph = None;
     if let Some(stored) = stored {
         let current = fast && stored.null.proof.holds(&mut observer, &with_program(&env));
-        let asked = asks_of.and_then(|name| stored.outline()?.find(name));
+        let asked = asks_of.filter(|_| current).and_then(|name| stored.outline()?.find(name));
         let moved = match current && (null_allowed || asked.is_some()) {
             true => what_moved(&stored, &selection.targets, asked, &mut observer, &env),
             false => Moved::Unknown,

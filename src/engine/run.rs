@@ -28,10 +28,10 @@ use crate::sched::machine::{End, Lane, Machine};
 mod completion;
 mod progress;
 
-/// The state of one run.
 /// Works up to this are mostly the way to them and back.
 const SHORT_MS: u64 = 20;
 
+/// The state of one run.
 struct Run<'a> {
     session: &'a mut Session,
     sink: &'a mut dyn EventSink,
@@ -59,10 +59,9 @@ impl Session {
         sink: &mut dyn EventSink,
     ) -> RunOutcome {
         let memory = &self.memory;
-        let costs =
-            cost::downstream(&self.graph, |id| memory[id.index()].result.as_ref().map(|result| result.duration_ms));
-        let past = || memory.iter().map(|memory| Some(memory.result.as_ref()?.duration_ms)).collect();
-        let watch = sink.shows_progress().then(|| progress::Watch::new(past()));
+        let past_ms = |id: NodeId| memory[id.index()].result.as_ref().map(|result| result.duration_ms);
+        let costs = cost::downstream(&self.graph, past_ms);
+        let watch = sink.shows_progress().then(|| progress::Watch::new(self.graph.ids().map(past_ms).collect()));
         let machine = Machine::new(&self.graph, wanted, costs, options.jobs);
         let count = self.graph.nodes.len();
         self.forget_known(wanted);
@@ -151,21 +150,18 @@ impl Run<'_> {
         while is_due(self, workers.ahead().len()) {
             // Its turn has come and nobody took it, unless somebody does just now.
             let Some(id) = workers.ahead().take() else { break };
-            match self.stopping {
-                true => self.end_skipped(id, Reason::NotStarted),
-                false => self.hand_over(id, workers),
-            }
+            self.hand_over(id, workers);
         }
         while let Some(id) = self.machine.start_next() {
-            match self.stopping {
-                true => self.end_skipped(id, Reason::NotStarted),
-                false => self.hand_over(id, workers),
-            }
+            self.hand_over(id, workers);
         }
     }
 
-    /// Gives a started node to a worker, or to the first that is done.
+    /// Gives a started node to a worker, or to the first that is done; unless the run is stopping.
     fn hand_over(&mut self, id: NodeId, workers: &mut Workers) {
+        if self.stopping {
+            return self.end_skipped(id, Reason::NotStarted);
+        }
         let Some(work) = self.works.get_mut(&id) else { return };
         Arc::make_mut(work).job_mut().set_aside = self.session.edits_at_outputs(id);
         let work = Arc::clone(work);

@@ -179,8 +179,8 @@ pub struct Counts {
 
 impl Counts {
     /// Counts a node's end.
-    pub fn add(&mut self, end: End) {
-        *self.of(end) += 1;
+    pub fn add(&mut self, end: impl Into<Ended>) {
+        *self.of(end.into()) += 1;
     }
 
     /// Whether nothing was done and nothing failed.
@@ -190,17 +190,22 @@ impl Counts {
 
     /// Takes back a count: the node is done again.
     pub fn remove(&mut self, end: End) {
-        let count = self.of(end);
+        let count = self.of(end.into());
         *count = count.saturating_sub(1);
     }
 
-    fn of(&mut self, end: End) -> &mut u64 {
+    /// All that have ended.
+    pub fn total(&self) -> u64 {
+        self.ran + self.fresh + self.restored + self.failed + self.skipped
+    }
+
+    fn of(&mut self, end: Ended) -> &mut u64 {
         match end {
-            End::Ran => &mut self.ran,
-            End::Fresh => &mut self.fresh,
-            End::Restored => &mut self.restored,
-            End::Failed => &mut self.failed,
-            End::Skipped => &mut self.skipped,
+            Ended::Ran => &mut self.ran,
+            Ended::Fresh => &mut self.fresh,
+            Ended::Restored => &mut self.restored,
+            Ended::Failed => &mut self.failed,
+            Ended::Skipped => &mut self.skipped,
         }
     }
 }

@@ -11,15 +11,16 @@ use crate::graph::fold::folded;
 use crate::graph::node::Graph;
 
 /// Instances of one node that stand side by side are one line, if they are all combinations of their values; below it is what
-/// any of them needs. A subtree that was shown is not shown again.
+/// any of them needs; unless `is_full`, where every node has a line of its own. A subtree that was shown is not shown again.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
+pub fn tree(graph: &Graph, roots: &[NodeId], wanted: &[bool], is_full: bool, out: &mut dyn Write) -> io::Result<()> {
     let mut shown: HashSet<Vec<NodeId>> = HashSet::new();
     let mut stack: Vec<(Branch, usize)> = Vec::new();
     let push = |stack: &mut Vec<(Branch, usize)>, ids: Vec<NodeId>, depth| {
-        stack.extend(branches(graph, ids).into_iter().rev().map(|branch| (branch, depth)));
+        let branches = if is_full { each(graph, ids) } else { folded_branches(graph, ids) };
+        stack.extend(branches.into_iter().rev().map(|branch| (branch, depth)));
     };
     push(&mut stack, tops(graph, roots, wanted), 0);
     while let Some((Branch { name, ids }, depth)) = stack.pop() {
@@ -44,8 +45,13 @@ struct Branch {
     ids: Vec<NodeId>,
 }
 
+/// What stands side by side, each for itself.
+fn each(graph: &Graph, ids: Vec<NodeId>) -> Vec<Branch> {
+    ids.into_iter().map(|id| Branch { name: graph.node(id).name.clone(), ids: vec![id] }).collect()
+}
+
 /// What stands side by side, folded, in the order in which its first instance comes.
-fn branches(graph: &Graph, ids: Vec<NodeId>) -> Vec<Branch> {
+fn folded_branches(graph: &Graph, ids: Vec<NodeId>) -> Vec<Branch> {
     let mut by_node: IndexMap<&str, Vec<NodeId>> = IndexMap::new();
     for id in ids {
         by_node.entry(&graph.node(id).base).or_default().push(id);
@@ -55,9 +61,7 @@ fn branches(graph: &Graph, ids: Vec<NodeId>) -> Vec<Branch> {
         let values: Vec<&[String]> = ids.iter().map(|id| graph.node(*id).values.as_slice()).collect();
         match folded(base, &values).filter(|_| ids.len() > 1) {
             Some(name) => branches.push(Branch { name, ids }),
-            None => {
-                branches.extend(ids.into_iter().map(|id| Branch { name: graph.node(id).name.clone(), ids: vec![id] }))
-            }
+            None => branches.extend(each(graph, ids)),
         }
     }
     branches
@@ -70,33 +74,6 @@ fn tops(graph: &Graph, roots: &[NodeId], wanted: &[bool]) -> Vec<NodeId> {
         graph.node(id).deps().for_each(|dep| is_dep[dep.index()] = true);
     }
     roots.iter().filter(|id| !is_dep[id.index()]).copied().collect()
-}
-
-/// Every node in a line of its own; a subtree that was shown is not shown again.
-///
-/// # Errors
-/// Those of `out`.
-pub fn full(graph: &Graph, roots: &[NodeId], wanted: &[bool], out: &mut dyn Write) -> io::Result<()> {
-    let mut shown = vec![false; graph.nodes.len()];
-    let mut is_dep = vec![false; graph.nodes.len()];
-    for id in graph.ids().filter(|id| wanted[id.index()]) {
-        graph.node(id).deps().for_each(|dep| is_dep[dep.index()] = true);
-    }
-    let tops = roots.iter().rev().filter(|id| !is_dep[id.index()]).copied();
-    let mut stack: Vec<(NodeId, usize)> = tops.map(|id| (id, 0)).collect();
-    while let Some((id, depth)) = stack.pop() {
-        let node = graph.node(id);
-        let again = std::mem::replace(&mut shown[id.index()], true) && !node.edges.is_empty();
-        let more = if again { " …" } else { "" };
-        writeln!(out, "{:indent$}{} ({}){more}", "", node.name, node.kind.name(), indent = depth * 2)?;
-        if !again {
-            let mut deps: Vec<NodeId> = node.deps().collect();
-            deps.sort_unstable();
-            deps.dedup();
-            stack.extend(deps.into_iter().rev().map(|dep| (dep, depth + 1)));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -126,12 +103,10 @@ mod tests {
         Graph { nodes: nodes.collect(), ..Graph::default() }
     }
 
-    type Draw = fn(&Graph, &[NodeId], &[bool], &mut dyn Write) -> io::Result<()>;
-
-    fn drawn(draw: Draw, graph: &Graph, roots: &[u32]) -> String {
+    fn drawn(is_full: bool, graph: &Graph, roots: &[u32]) -> String {
         let roots: Vec<NodeId> = roots.iter().copied().map(NodeId).collect();
         let mut out = Vec::new();
-        draw(graph, &roots, &vec![true; graph.nodes.len()], &mut out).unwrap();
+        tree(graph, &roots, &vec![true; graph.nodes.len()], is_full, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -155,16 +130,19 @@ b[y,2] (group)
   src (group)
   a[y] (group) …
 ";
-        assert_eq!(drawn(tree, &graph, &[3, 4, 5]), expected, "`b[x,2]` is not one of them");
+        assert_eq!(drawn(false, &graph, &[3, 4, 5]), expected, "`b[x,2]` is not one of them");
         let expected = "b[{x,y},1] (group ×2)\n  a[{x,y}] (group ×2)\n    src (group)\n";
-        assert_eq!(drawn(tree, &graph, &[3, 4]), expected);
+        assert_eq!(drawn(false, &graph, &[3, 4]), expected);
+        let expected =
+            "b[x,1] (group)\n  a[x] (group)\n    src (group)\nb[y,1] (group)\n  a[y] (group)\n    src (group)\n";
+        assert_eq!(drawn(true, &graph, &[3, 4]), expected);
     }
 
     #[test]
     fn what_was_shown_is_not_shown_again() {
         let graph = graph(&[("src", &[]), ("a", &[0]), ("b", &[1]), ("all", &[1, 2])]);
         let expected = "all (group)\n  a (group)\n    src (group)\n  b (group)\n    a (group) …\n";
-        assert_eq!(drawn(tree, &graph, &[3, 1]), expected);
-        assert_eq!(drawn(full, &graph, &[3, 1]), expected);
+        assert_eq!(drawn(false, &graph, &[3, 1]), expected);
+        assert_eq!(drawn(true, &graph, &[3, 1]), expected);
     }
 }

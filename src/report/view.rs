@@ -1,6 +1,6 @@
 //! What is to be seen of a run while it goes on, as text: nodes at work with their last line, and the total.
 
-use crate::event::{Counts, Ended, Event, Progress};
+use crate::event::{Counts, Event, Progress};
 use crate::report::lines::{Paint, duration};
 
 /// A node that is at work for less is not worth a line: it would be gone before it is read.
@@ -44,13 +44,7 @@ impl View {
             }
             Event::Ended { node, end, .. } => {
                 self.running.retain(|running| running.node != *node);
-                match end {
-                    Ended::Fresh => self.counts.fresh += 1,
-                    Ended::Restored => self.counts.restored += 1,
-                    Ended::Ran => self.counts.ran += 1,
-                    Ended::Failed => self.counts.failed += 1,
-                    Ended::Skipped => self.counts.skipped += 1,
-                }
+                self.counts.add(*end);
             }
             _ => {}
         }
@@ -58,12 +52,7 @@ impl View {
 
     /// Takes how far the run is.
     pub(in crate::report) fn tell(&mut self, progress: &Progress) {
-        self.progress = Some((progress.clone(), self.ended()));
-    }
-
-    fn ended(&self) -> u64 {
-        let Counts { ran, fresh, restored, failed, skipped } = self.counts;
-        ran + fresh + restored + failed + skipped
+        self.progress = Some((progress.clone(), self.counts.total()));
     }
 
     fn find(&mut self, node: &str) -> Option<&mut Running> {
@@ -101,7 +90,7 @@ impl View {
         parts.extend(some(skipped, "skipped"));
         let Some((progress, ended)) = &self.progress else { return format!("{} {}", bar(0, 1), parts.join(", ")) };
         let forecast = &progress.forecast;
-        let since = self.ended().saturating_sub(*ended);
+        let since = self.counts.total().saturating_sub(*ended);
         parts.push(format!("{} left", (forecast.open as u64).saturating_sub(since)));
         let elapsed = seconds(now_ms.saturating_sub(self.began_ms));
         let mut text = format!("{} {}; {elapsed}", bar(forecast.done, forecast.all), parts.join(", "));
@@ -148,7 +137,7 @@ fn time_left(progress: &Progress, now_ms: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Held;
+    use crate::event::{Ended, Held};
     use crate::sched::forecast::Forecast;
 
     fn working(node: &str, attempt: u32) -> Event {

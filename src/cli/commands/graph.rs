@@ -20,8 +20,7 @@ pub(in crate::cli) fn graph(process: &Process, args: &GraphArgs) -> Result<Exit,
         GraphFormat::Tree | GraphFormat::Json => {
             let (graph, targets, wanted) = workspace::graph_of(process, &selection)?;
             let shown = match args.format {
-                GraphFormat::Tree if args.full => tree::full(&graph, &targets, &wanted, &mut out),
-                GraphFormat::Tree => tree::tree(&graph, &targets, &wanted, &mut out),
+                GraphFormat::Tree => tree::tree(&graph, &targets, &wanted, args.full, &mut out),
                 _ => render::json(&graph, &wanted, &mut out),
             };
             // The process ends now; freeing a hundred thousand nodes one by one would take a quarter of its time.
