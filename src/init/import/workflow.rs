@@ -30,16 +30,8 @@ pub(super) struct Literals {
 /// Reads them; an absent file is an empty text.
 pub(super) fn literals(ci: &str, publish: &str) -> Literals {
     let mut found = Literals::default();
-    let mut read = |text: &'_ str, file: &str| match tree(text) {
-        Ok(_) => true,
-        Err(problem) => {
-            found.left.push(format!("{file} cannot be read: {problem}; set the parameters of pipelines/layers.yaml"));
-            false
-        }
-    };
-    let (ci_is_read, publish_is_read) = (read(ci, "ci.yml"), read(publish, "r_publish.yml"));
-    let ci = tree(ci).ok().filter(|_| ci_is_read);
-    let publish = tree(publish).ok().filter(|_| publish_is_read);
+    let ci = read(ci, "ci.yml", &mut found.left);
+    let publish = read(publish, "r_publish.yml", &mut found.left);
     let at = |tree: &Option<Tree<'_>>, path: &[&str]| -> Option<String> {
         let found = path.iter().try_fold(tree.as_ref()?, |tree, key| tree.get(key))?;
         found.as_str().map(str::to_owned).filter(|text| is_literal(text))
@@ -73,6 +65,13 @@ pub(super) fn literals(ci: &str, publish: &str) -> Literals {
     found.table_region = literal("dynamodb-region");
     found.is_public = input("set-to-public").is_some_and(|value| value == "true");
     found
+}
+
+/// A workflow as a tree; one that cannot be read is told.
+fn read<'t>(text: &'t str, file: &str, left: &mut Vec<String>) -> Option<Tree<'t>> {
+    let told =
+        |problem| left.push(format!("{file} cannot be read: {problem}; set the parameters of pipelines/layers.yaml"));
+    tree(text).map_err(told).ok()
 }
 
 /// Whether a value is what it says: one that GitHub fills in is known in a run alone.
